@@ -44,8 +44,8 @@ class Pack {
     // The positions of the first and the last event, both included; from 1.
     int64_t first_position = 0;
     int64_t last_position = 0;
-    // EventId() of the last event as the writer computed it.
-    std::string last_event_id;
+    // The outbox id of the last event.
+    int64_t last_event_id = 0;
   };
 
   // Splits `payload`, a serialised BuildEventPack, into its events without decoding them. Never
