@@ -1,0 +1,73 @@
+"""Parses `./dev <verb> …` and calls what does it."""
+
+import argparse
+import signal
+import sys
+
+from tools.dev import say, work
+
+
+def _verb(verbs, name, action, text, *examples):
+    parser = verbs.add_parser(
+        name, help=text.splitlines()[0], description=text, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples))
+    parser.set_defaults(action=action)
+    return parser
+
+
+def _add_work(verbs):
+    build = _verb(verbs, "build", work.build, "Compiles everything, or the named Bazel targets.",
+                  "./dev build", "./dev build //services/coderd-api/...")
+    build.add_argument("targets", nargs="*", help="Bazel targets (default: //...)")
+
+    test = _verb(verbs, "test", work.test,
+                 "Builds and runs all tests and the fast checks, or only the named Bazel tests.\n"
+                 "The last line is `N passed, N failed`, counted in test targets and checks; the exit status is 0\n"
+                 "only when something ran and nothing failed.",
+                 "./dev test", "./dev test --fast", "./dev test //libs/schedule/... //libs/lifecycle/...")
+    test.add_argument("--fast", action="store_true", help="only tests that need no server and no engine")
+    test.add_argument("targets", nargs="*", help="Bazel tests (default: //... and the fast checks)")
+
+    lint = _verb(verbs, "lint", work.lint_all,
+                 "Every check: clang-format, shellcheck, buildifier, buf lint and breaking, rooms, clang-tidy.",
+                 "./dev lint", "./dev lint --changed")
+    lint.add_argument("--changed", action="store_true", help="clang-tidy only over files changed since main")
+
+    _verb(verbs, "fmt", work.fmt, "Formats C++, protos and Bazel files in place.", "./dev fmt")
+
+    for name, what in (("asan", "AddressSanitizer"), ("ubsan", "UndefinedBehaviorSanitizer"),
+                       ("tsan", "ThreadSanitizer (tests that do not link gRPC)")):
+        sanitizer = _verb(verbs, name, work.sanitize, f"Runs the C++ tests under {what}.",
+                          f"./dev {name}", f"./dev {name} //libs/fanout/...")
+        sanitizer.add_argument("targets", nargs="*", help="Bazel tests (default: all that apply)")
+
+    _verb(verbs, "tools", work.tools,
+          "Builds the pinned engine, provider and clients, and prints where they are, tab-separated.",
+          "./dev tools", "./dev tools | awk '$1 == \"grpcurl\" {print $2}'")
+    _verb(verbs, "clean", work.clean, "Deletes build outputs; pinned tools and the suite's data stay.", "./dev clean")
+
+
+def parser():
+    """The parser of every verb."""
+    top = argparse.ArgumentParser(prog="./dev", add_help=False)
+    verbs = top.add_subparsers(dest="verb", metavar="verb", required=True)
+    _add_work(verbs)
+    return top
+
+
+def main(arguments):
+    """Runs one verb; returns the process's exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parsed = parser().parse_args(arguments)
+    try:
+        return parsed.action(parsed)
+    except say.Problem as problem:
+        print(f"dev: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dev: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
