@@ -1,0 +1,214 @@
+#include "libs/process/child_process.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace coder::process {
+namespace {
+
+struct Captured {
+  std::vector<std::string> out;
+  std::vector<std::string> err;
+};
+
+ChildSpec Shell(const std::string& script, Captured& captured) {
+  ChildSpec spec;
+  spec.program = "/bin/sh";
+  spec.args = {"-c", script};
+  spec.env = {"PATH=/usr/bin:/bin"};
+  spec.cwd = "/";
+  spec.grace = absl::Milliseconds(200);
+  spec.on_stdout_line = [&](std::string_view line) { captured.out.emplace_back(line); };
+  spec.on_stderr_line = [&](std::string_view line) { captured.err.emplace_back(line); };
+  return spec;
+}
+
+bool Alive(const std::string& pid) { return ::kill(std::stoi(pid), 0) == 0; }
+
+// Requests the interrupt as soon as the child has printed a line.
+ChildExit RunAndInterrupt(ChildSpec spec, Captured& captured) {
+  std::stop_source interrupt;
+  spec.on_stdout_line = [&](std::string_view line) {
+    captured.out.emplace_back(line);
+    interrupt.request_stop();
+  };
+  absl::StatusOr<ChildExit> exit = RunChild(spec, {interrupt.get_token(), {}});
+  REQUIRE(exit.ok());
+  return *exit;
+}
+
+TEST_CASE("a child's streams and exit status arrive") {
+  Captured captured;
+  auto exit = RunChild(Shell("echo one; echo two >&2; printf tail; exit 7", captured), {});
+  REQUIRE(exit.ok());
+  CHECK(exit->exit_code == 7);
+  CHECK_FALSE(exit->signal.has_value());
+  CHECK(captured.out == std::vector<std::string>{"one", "tail"});
+  CHECK(captured.err == std::vector<std::string>{"two"});
+  CHECK(DescribeExit(*exit) == "exited with status 7");
+}
+
+TEST_CASE("a child that dies by a signal is reported as such") {
+  Captured captured;
+  auto exit = RunChild(Shell("kill -TERM $$", captured), {});
+  REQUIRE(exit.ok());
+  CHECK(exit->signal == SIGTERM);
+  CHECK_FALSE(exit->exit_code.has_value());
+}
+
+TEST_CASE("a child inherits no variable of this process") {
+  ::setenv("CODER_CANARY", "leaked", 1);
+  Captured captured;
+  ChildSpec spec = Shell("", captured);
+  spec.program = "/usr/bin/env";
+  spec.args = {};
+  spec.env = {"ONLY=this"};
+  REQUIRE(RunChild(spec, {}).ok());
+  REQUIRE(captured.out.size() == 2);
+  CHECK(captured.out[0] == "ONLY=this");
+  CHECK(captured.out[1].rfind(std::string(kRunMarkVariable) + "=", 0) == 0);
+}
+
+TEST_CASE("an interrupt reaches the group") {
+  Captured captured;
+  ChildSpec spec = Shell("trap 'echo bye; exit 3' INT; echo ready; sleep 1000 & wait", captured);
+  spec.grace = absl::Minutes(5);
+  ChildExit exit = RunAndInterrupt(spec, captured);
+  CHECK(exit.exit_code == 3);
+  CHECK(exit.interrupted);
+  CHECK_FALSE(exit.killed);
+  CHECK(captured.out == std::vector<std::string>{"ready", "bye"});
+}
+
+TEST_CASE("a child that ignores the interrupt is killed after the grace") {
+  Captured captured;
+  ChildExit exit = RunAndInterrupt(
+      Shell("trap '' INT; sleep 1000 & echo $!; while true; do sleep 1000; done", captured),
+      captured);
+  CHECK(exit.killed);
+  CHECK(exit.signal == SIGKILL);
+  CHECK_FALSE(Alive(captured.out.at(0)));
+}
+
+TEST_CASE("a kill does not wait for the grace") {
+  Captured captured;
+  std::stop_source kill;
+  ChildSpec spec = Shell("trap '' INT; echo ready; sleep 1000", captured);
+  spec.grace = absl::Hours(1);
+  spec.on_stdout_line = [&](std::string_view) { kill.request_stop(); };
+  auto exit = RunChild(spec, {{}, kill.get_token()});
+  REQUIRE(exit.ok());
+  CHECK(exit->signal == SIGKILL);
+}
+
+TEST_CASE("a stop from another thread ends the child") {
+  Captured captured;
+  std::stop_source interrupt;
+  std::jthread canceller([&] { interrupt.request_stop(); });
+  auto exit = RunChild(Shell("sleep 1000", captured), {interrupt.get_token(), {}});
+  if (exit.ok()) {
+    CHECK(exit->interrupted);
+  } else {
+    CHECK(absl::IsCancelled(exit.status()));
+  }
+}
+
+TEST_CASE("the time limit interrupts and then kills") {
+  Captured captured;
+  ChildSpec spec = Shell("trap '' INT; while true; do sleep 1000; done", captured);
+  spec.timeout = absl::Milliseconds(50);
+  auto exit = RunChild(spec, {});
+  REQUIRE(exit.ok());
+  CHECK(exit->timed_out);
+  CHECK(exit->killed);
+  CHECK(DescribeExit(*exit) == "was killed by signal 9 after its time limit");
+}
+
+TEST_CASE("background processes do not outlive the child") {
+  Captured captured;
+  SECTION("in its group") { REQUIRE(RunChild(Shell("sleep 1000 & echo $!", captured), {}).ok()); }
+  SECTION("in a session of their own") {
+    REQUIRE(RunChild(Shell("exec 3>&1; { setsid sh -c 'echo $$ >&3; echo go; exec sleep 1000 >&3' "
+                           "& } | read x",
+                           captured),
+                     {})
+                .ok());
+  }
+  REQUIRE(captured.out.size() == 1);
+  CHECK_FALSE(Alive(captured.out[0]));
+}
+
+TEST_CASE("output beyond the cap is counted and dropped, and does not block the child") {
+  Captured captured;
+  ChildSpec spec = Shell("head -c 10000000 /dev/zero | tr '\\0' x; exit 5", captured);
+  spec.max_output_bytes = 5000;
+  auto exit = RunChild(spec, {});
+  REQUIRE(exit.ok());
+  CHECK(exit->exit_code == 5);
+  CHECK(exit->output_bytes == 10'000'000);
+  CHECK(exit->discarded_bytes == 9'995'000);
+  REQUIRE(captured.out.size() == 5);
+  CHECK(captured.out[0].size() == 1024);
+  CHECK(captured.out[4].size() == 5000 - 4 * 1024);
+}
+
+TEST_CASE("ten megabytes of lines arrive whole and in order") {
+  Captured captured;
+  auto exit = RunChild(Shell("seq 1 1500000", captured), {});
+  REQUIRE(exit.ok());
+  REQUIRE(captured.out.size() == 1'500'000);
+  CHECK(captured.out.back() == "1500000");
+  CHECK(exit->discarded_bytes == 0);
+}
+
+TEST_CASE("what cannot be started says what to do") {
+  Captured captured;
+  ChildSpec spec = Shell("true", captured);
+  SECTION("no such program") {
+    spec.program = "/nowhere/tofu";
+    CHECK(RunChild(spec, {}).status() ==
+          absl::NotFoundError("start /nowhere/tofu in /: execute: No such file or directory; check "
+                              "the configured path and that it is installed in this image"));
+  }
+  SECTION("not executable") {
+    spec.program = "/etc/passwd";
+    CHECK(absl::IsPermissionDenied(RunChild(spec, {}).status()));
+  }
+  SECTION("no such directory") {
+    spec.cwd = "/nowhere";
+    CHECK(absl::IsNotFound(RunChild(spec, {}).status()));
+  }
+  SECTION("a relative program") {
+    spec.program = "sh";
+    CHECK(absl::IsInvalidArgument(RunChild(spec, {}).status()));
+  }
+  SECTION("already stopped") {
+    std::stop_source source;
+    source.request_stop();
+    CHECK(absl::IsCancelled(RunChild(spec, {source.get_token(), {}}).status()));
+  }
+}
+
+TEST_CASE("a long line is cut between characters") {
+  std::vector<std::string> lines;
+  LineSplitter splitter(4, [&](std::string_view line) { lines.emplace_back(line); });
+  splitter.Append("ab\xC3");
+  splitter.Append(
+      "\xA9"
+      "cd\r\n\nz");
+  splitter.Finish();
+  CHECK(lines == std::vector<std::string>{"ab\xC3\xA9", "cd", "", "z"});
+  lines.clear();
+  splitter.Append("abc\xC3\xA9\n");
+  CHECK(lines == std::vector<std::string>{"abc", "\xC3\xA9"});
+}
+
+}  // namespace
+}  // namespace coder::process
