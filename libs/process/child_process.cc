@@ -21,7 +21,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "libs/process/descriptor.h"
 #include "libs/process/process_group.h"
 
@@ -57,8 +56,11 @@ absl::Status StartError(const ChildSpec& spec, int error, absl::string_view step
 
 std::string RandomMark() {
   std::random_device device;
-  return absl::StrFormat("%s=%08x%08x%08x%08x", kRunMarkVariable, device(), device(), device(),
-                         device());
+  std::string mark = absl::StrCat(kRunMarkVariable, "=");
+  for (int word = 0; word < 4; ++word) {
+    absl::StrAppend(&mark, absl::Hex(device(), absl::kZeroPad8));
+  }
+  return mark;
 }
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
