@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/server/secret.h"
 
@@ -31,6 +32,7 @@ class Field {
 
   Field(std::string_view key, std::string value) : key(key), value(std::move(value)) {}
   Field(std::string_view key, std::string_view text) : key(key), value(std::string(text)) {}
+  Field(std::string_view key, absl::string_view text) : key(key), value(std::string(text)) {}
   Field(std::string_view key, const char* text) : key(key), value(std::string(text)) {}
   Field(std::string_view key, bool flag) : key(key), value(flag) {}
   Field(std::string_view key, double number) : key(key), value(number) {}
