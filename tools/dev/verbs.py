@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 
+from deploy.local import launcher
 from tools.dev import say, work
 
 
@@ -51,6 +52,7 @@ def parser():
     """The parser of every verb."""
     top = argparse.ArgumentParser(prog="./dev", add_help=False)
     verbs = top.add_subparsers(dest="verb", metavar="verb", required=True)
+    launcher.add_verbs(_verb, verbs)
     _add_work(verbs)
     return top
 

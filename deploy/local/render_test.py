@@ -1,0 +1,84 @@
+"""What the launcher writes for others to read: configurations, SQL, command lines, the box."""
+
+import json
+import pathlib
+import unittest
+
+from deploy.local import box, nats, postgres, services
+
+
+class NatsConfigTest(unittest.TestCase):
+    def setUp(self):
+        self.config = json.loads(nats.render_config(4333, "/data/nats", {"coderd-api": "a", "pubsub-relay": "b"}))
+        self.users = {user["user"]: user for user in self.config["authorization"]["users"]}
+
+    def test_it_listens_on_loopback_and_stores_on_disk(self):
+        self.assertEqual(self.config["listen"], "127.0.0.1:4333")
+        self.assertEqual(self.config["jetstream"]["store_dir"], "/data/nats")
+
+    def test_only_the_services_that_need_it_have_a_user(self):
+        self.assertEqual(set(self.users), {"coderd-api", "pubsub-relay"})
+
+    def test_only_the_relay_may_publish_events(self):
+        self.assertIn("build.events.>", self.users["pubsub-relay"]["permissions"]["publish"])
+        self.assertFalse([subject for subject in self.users["coderd-api"]["permissions"]["publish"]
+                          if subject.startswith("build.events") or subject == ">"])
+
+
+class RolesScriptTest(unittest.TestCase):
+    def test_every_role_logs_in_and_none_is_a_superuser(self):
+        script = postgres.roles_script({"coder_owner": "x", "coder_api": "y"})
+        self.assertIn("ALTER ROLE coder_owner LOGIN NOSUPERUSER PASSWORD 'x';", script)
+        self.assertIn("ALTER ROLE coder_api LOGIN NOSUPERUSER PASSWORD 'y';", script)
+        self.assertIn("CREATE DATABASE coder OWNER coder_owner", script)
+
+
+class _Server:
+    def url(self, account):
+        return f"scheme://{account}@host"
+
+
+class ServicesTest(unittest.TestCase):
+    def setUp(self):
+        ports = {name: 5000 + number for number, name in enumerate(services.port_names())}
+        self.wiring = services.Wiring(_Server(), _Server(), ports, "/bin/tofu", "/c.tfrc", pathlib.Path("/data"))
+        self.wiring = self.wiring._replace(data=type("Data", (), {"path": pathlib.Path("/data")})())
+
+    def test_all_four_are_there_in_the_order_they_start(self):
+        self.assertEqual(services.NAMES, ["coderd-api", "pubsub-relay", "provisionerd", "autostart-scheduler"])
+
+    def test_each_has_its_own_admin_port(self):
+        seen = set()
+        for service in services.SERVICES:
+            flags = [flag for flag in services.command(service, self.wiring) if str(flag).startswith("--admin-listen=")]
+            self.assertEqual(len(flags), 1)
+            seen.add(flags[0])
+        self.assertEqual(len(seen), 4)
+
+    def test_database_and_stream_credentials_reach_only_their_owners(self):
+        environments = {service.name: service.environment(self.wiring) for service in services.SERVICES}
+        self.assertEqual(environments["coderd-api"]["CODER_POSTGRES_URL"], "scheme://coder_api@host")
+        self.assertEqual(environments["pubsub-relay"]["CODER_POSTGRES_URL"], "scheme://coder_relay@host")
+        for name in ("provisionerd", "autostart-scheduler"):
+            self.assertFalse({"CODER_POSTGRES_URL", "CODER_NATS_URL"} & set(environments[name]))
+
+    def test_no_credential_is_on_a_command_line(self):
+        for service in services.SERVICES:
+            self.assertFalse([part for part in services.command(service, self.wiring) if "scheme://" in str(part)])
+
+    def test_the_watch_is_on(self):
+        flags = services.command(services.SERVICES[0], self.wiring)
+        self.assertIn("--experiments=workspace-build-updates", flags)
+
+
+class BoxTest(unittest.TestCase):
+    def test_every_line_is_equally_wide(self):
+        for title in ("up", "a title longer than anything in the box below it"):
+            lines = box.draw(title, [("API", "127.0.0.1:1"), ("a longer label", "x")]).splitlines()
+            self.assertEqual(len({len(line) for line in lines}), 1, lines)
+            self.assertIn(title, lines[0])
+            self.assertIn("127.0.0.1:1", lines[1])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,128 @@
+"""The local suite: PostgreSQL, NATS and the four services, started and stopped in order."""
+
+import os
+import subprocess
+import time
+
+from deploy.local import box, nats, ports, postgres, processes, services
+from tools.dev import bazel, engine, say
+
+_SERVERS = [postgres.NAME, nats.NAME]
+# In the order they start; they stop in the reverse.
+NAMES = _SERVERS + services.NAMES
+
+
+class Suite:
+    """The suite of one data directory.  The caller holds the directory's lock."""
+
+    def __init__(self, data):
+        self.data = data
+        self.processes = processes.Processes(data)
+        self.ports = {}
+        self.postgres = None
+        self.nats = None
+
+    def running(self):
+        """Names of the processes that run now."""
+        return [name for name in NAMES if self.processes.find(name)]
+
+    def connect(self, fixed=None):
+        """Settles the ports, so that addresses can be told."""
+        held = self.running()
+        held_ports = [name for name in self.port_names() if name.split()[0] in held]
+        self.ports = ports.assign(self.port_names(), self.data.ports, fixed, held_ports)
+        self.postgres = postgres.Postgres(self.data, self.processes, self.ports[postgres.NAME])
+        self.nats = nats.Nats(self.data, self.processes, self.ports[nats.NAME])
+
+    def read_ports(self):
+        """Takes over the ports of the last start, without checking or changing them."""
+        self.ports = ports.remembered(self.data.ports)
+
+    @staticmethod
+    def port_names():
+        return _SERVERS + services.port_names()
+
+    def start_servers(self):
+        """Starts PostgreSQL and NATS unless they run."""
+        for name, server in ((postgres.NAME, self.postgres), (nats.NAME, self.nats)):
+            if not self.processes.find(name):
+                say.step(f"starting {name}")
+                server.start()
+
+    def _migrate(self):
+        say.step("bringing the database schema up to date")
+        environment = dict(os.environ, CODER_POSTGRES_URL=self.postgres.url(postgres.OWNER))
+        command = [str(part) for part in services.migrate_command()]
+        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode != 0:
+            raise say.Problem("the migration failed; its message is above, the database is as it was before the "
+                              "migration that failed")
+
+    def start_services(self):
+        """Migrates, then starts each service that does not run and waits until it is ready."""
+        program, config = engine.prepare()
+        self._migrate()
+        wiring = services.Wiring(self.postgres, self.nats, self.ports, program, config, self.data)
+        for service in services.SERVICES:
+            if self.processes.find(service.name):
+                continue
+            say.step(f"starting {service.name}")
+            self.processes.start(service.name, services.command(service, wiring), service.environment(wiring))
+            admin = self.ports[f"{service.name} admin"]
+            self.processes.wait_ready(service.name, lambda port=admin: processes.answers_http(port, "/readyz"))
+
+    def up(self, fixed=None):
+        """Builds and starts all; what was started is stopped again when a part does not come up."""
+        self.data.prepare()
+        before = self.running()
+        if before and len(before) < len(NAMES):
+            say.note(f"running already: {', '.join(before)}")
+        self.connect(fixed)
+        say.step("building the services")
+        bazel.build([services.target(name) for name in services.NAMES])
+        try:
+            self.start_servers()
+            self.start_services()
+        except BaseException:
+            self.down(keep=before)
+            raise
+
+    def down(self, keep=()):
+        """Stops what runs, in reverse order of starting, except the named; returns what was stopped."""
+        stopped = []
+        for name in reversed(NAMES):
+            if name not in keep and self.processes.find(name):
+                say.step(f"stopping {name}")
+                stop_signal = {"stop_signal": postgres.STOP_SIGNAL} if name == postgres.NAME else {}
+                self.processes.stop(name, **stop_signal)
+                stopped.append(name)
+        return stopped
+
+    def box(self, token=None):
+        """What a person needs to know of the running suite."""
+        rows = [("API (gRPC)", f"{ports.HOST}:{self.ports['coderd-api grpc']}")]
+        if token:
+            rows.append(("token", token))
+        rows += [(f"{name} admin", f"http://{ports.HOST}:{self.ports[name + ' admin']}/metrics")
+                 for name in services.NAMES]
+        rows += [("PostgreSQL", f"{ports.HOST}:{self.ports[postgres.NAME]}, database {postgres.DATABASE}"),
+                 ("NATS", f"{ports.HOST}:{self.ports[nats.NAME]}"),
+                 ("data", str(self.data.path)),
+                 ("passwords", str(self.data.path / "secrets.json")),
+                 ("stop", "./dev down   (data stay; ./dev reset deletes them)")]
+        return box.draw("coder-suite is up", rows)
+
+    def status_rows(self):
+        """(name, what it does) for every process."""
+        rows = []
+        for name in NAMES:
+            known = self.processes.find(name)
+            if known is None:
+                rows.append((name, "stopped"))
+                continue
+            age = int(time.time() - known.since)
+            health = ""
+            if name in services.NAMES:
+                ready = processes.answers_http(self.ports[f"{name} admin"], "/readyz")
+                health = ", ready" if ready else ", not ready"
+            rows.append((name, f"running{health}, pid {known.pid}, {age // 3600}:{age // 60 % 60:02}:{age % 60:02}"))
+        return rows
