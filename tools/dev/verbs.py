@@ -45,7 +45,9 @@ def _add_work(verbs):
     _verb(verbs, "tools", work.tools,
           "Builds the pinned engine, provider and clients, and prints where they are, tab-separated.",
           "./dev tools", "./dev tools | awk '$1 == \"grpcurl\" {print $2}'")
-    _verb(verbs, "clean", work.clean, "Deletes build outputs; pinned tools and the suite's data stay.", "./dev clean")
+    clean = _verb(verbs, "clean", work.clean, "Deletes build outputs; pinned tools and the suite's data stay.",
+                  "./dev clean", "./dev clean --cache")
+    clean.add_argument("--cache", action="store_true", help="also the build cache that all checkouts of this user share")
 
 
 def parser():

@@ -1,7 +1,7 @@
 """The verbs a developer uses: build, test, lint, fmt, sanitizers, tools, clean."""
 
 import os
-import subprocess
+import shutil
 
 from tools.dev import bazel, checks, engine, go_tools, lint, places, say
 
@@ -114,13 +114,15 @@ def tools(_arguments):
     return 0
 
 
-def clean(_arguments):
-    """Deletes what builds left in and beside the checkout."""
+def clean(arguments):
+    """Deletes what builds left in the checkout and, if asked, the cache all checkouts share."""
     say.step("deleting build outputs")
     bazel.run("clean", [])
     for name in ("compile_commands.json", "user.bazelrc"):
         path = places.ROOT / name
         if path.exists():
             os.unlink(path)
-    subprocess.run(["rm", "-rf", str(places.cache_dir() / "bazel")], check=True)
+    if arguments.cache:
+        # Where .bazelrc's --disk_cache points.
+        shutil.rmtree(os.path.expanduser("~/.cache/coder-suite/bazel"), ignore_errors=True)
     return 0
