@@ -146,6 +146,7 @@ def system_dependencies():
             "base",
         ]],
     )
+    system_library(name = "re2", deb = "libre2-dev", pkg_config = "re2", libs = ["re2"])
     system_library(name = "protobuf", deb = "libprotobuf-dev", pkg_config = "protobuf", min_version = "3.21", libs = ["protobuf"])
     system_library(
         name = "grpc",

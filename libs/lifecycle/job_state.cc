@@ -46,13 +46,13 @@ struct Stepper {
   absl::StatusOr<JobState> operator()(const RequestCancel& event) {
     const JobStatus status = StatusOf(state);
     if (event.expected_status && *event.expected_status != status) {
-      return Refused("JOB_STATUS_MISMATCH", absl::StrCat("cancel job: it is ", ToString(status),
-                                                         ", not ", ToString(*event.expected_status),
-                                                         " as expected; look at it again"));
+      return Refused("STATUS_MISMATCH", absl::StrCat("cancel job: it is ", ToString(status),
+                                                     ", not ", ToString(*event.expected_status),
+                                                     " as expected; look at it again"));
     }
     if (state.completed_at) return Completed(state, "cancel job");
     if (state.canceled_at) {
-      return Refused("JOB_ALREADY_CANCELED",
+      return Refused("JOB_CANCELED",
                      "cancel job: job has already been marked as canceled; wait for it to stop");
     }
     state.canceled_at = now;

@@ -64,9 +64,9 @@ using JobEvent =
 JobStatus StatusOf(const JobState& state);
 
 /// What a job is after `event` at `now`. FAILED_PRECONDITION when the event cannot happen to the
-/// job as it is, with the reason JOB_COMPLETED (it ended before), JOB_ALREADY_CANCELED (a cancel
+/// job as it is, with the reason JOB_COMPLETED (it ended before), JOB_CANCELED (a cancel
 /// was asked for before), JOB_ALREADY_STARTED (acquired before), JOB_NOT_RUNNING (not acquired
-/// yet), JOB_NOT_CANCELING (a cancel is reported that nobody asked for) or JOB_STATUS_MISMATCH (not
+/// yet), JOB_NOT_CANCELING (a cancel is reported that nobody asked for) or STATUS_MISMATCH (not
 /// the expected status); INVALID_ARGUMENT when a failure does not say why.
 absl::StatusOr<JobState> Step(const JobState& state, const JobEvent& event, absl::Time now);
 
