@@ -1,0 +1,56 @@
+#include "libs/server/grpc_channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "libs/server/pem_file.h"
+#include "libs/status/status_macros.h"
+
+namespace coder::server {
+namespace {
+
+constexpr char kServiceConfig[] = R"({
+  "loadBalancingConfig": [{"round_robin": {}}],
+  "methodConfig": [{
+    "name": [{}],
+    "retryPolicy": {
+      "maxAttempts": 5,
+      "initialBackoff": "0.1s",
+      "maxBackoff": "2s",
+      "backoffMultiplier": 2,
+      "retryableStatusCodes": ["UNAVAILABLE"]
+    }
+  }],
+  "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5}
+})";
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
+    const GrpcChannelOptions& options) {
+  if (options.plaintext) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions ssl;
+  ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPemFile("server authority", options.ca));
+  ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadPemFile("client certificate", options.certificate));
+  ASSIGN_OR_RETURN(ssl.pem_private_key, ReadPemFile("client key", options.key));
+  return grpc::SslCredentials(ssl);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(const GrpcChannelOptions& options) {
+  ASSIGN_OR_RETURN(auto credentials, Credentials(options));
+  grpc::ChannelArguments arguments;
+  // These also turn on the TCP user timeout, which gRPC takes from the keepalive timeout.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
+  arguments.SetMaxReceiveMessageSize(4 * 1024 * 1024);
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  if (!options.user_agent.empty()) arguments.SetUserAgentPrefix(options.user_agent);
+  return grpc::CreateCustomChannel(options.target, credentials, arguments);
+}
+
+}  // namespace coder::server
