@@ -39,7 +39,7 @@ struct EngineContext {
   // Asks the engine to end at once.
   std::stop_token kill;
   // An existing directory that only this job uses (mode 0700), beside the template's; the caller
-  // removes it.
+  // removes it. At most 60 bytes long, because providers put sockets below it.
   std::string work_dir;
 };
 
@@ -156,7 +156,8 @@ struct Resource {
 };
 
 // Names and ids the template may read through its coder_workspace and coder_workspace_owner data.
-// The tokens and keys are secrets.
+// The tokens and keys are secrets. A build needs all ids and names: the coder provider refuses to
+// run without them; an import may leave everything empty.
 struct BuildMetadata {
   std::string coder_url;
   std::string workspace_id, workspace_name, workspace_build_id;
@@ -217,8 +218,9 @@ struct BuildResult {
   // OK; CANCELLED (a stop was requested); FAILED_PRECONDITION (the template or its infrastructure
   // refused: the text is for its users); DEADLINE_EXCEEDED; INTERNAL; or RunChild's errors.
   absl::Status outcome;
-  // The state after the build, to be stored whatever the outcome; unset if nothing was applied, so
-  // that the previous state still holds. May contain secrets.
+  // The state after the build, to be stored whatever the outcome; unset if nothing was applied, or
+  // the engine was killed before it wrote: the previous state is then the last one known. May
+  // contain secrets.
   std::optional<std::string> state;
   // Of the state after the build; empty unless `outcome` is OK.
   std::vector<Resource> resources;
