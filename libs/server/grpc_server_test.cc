@@ -14,6 +14,7 @@
 #include "libs/metrics/metrics.h"
 #include "libs/server/grpc_channel.h"
 #include "libs/server/grpc_status.h"
+#include "libs/server/listener_check.h"
 #include "libs/server/log.h"
 
 namespace coder::server {
@@ -245,6 +246,7 @@ TEST_CASE_METHOD(Fixture, "with TLS, plaintext and clients without a certificate
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
     CHECK_FALSE(Call(context).ok());
   }
+  CHECK(ProbeListener("127.0.0.1", server->port(), absl::Seconds(10)).ok());
   CHECK(CreateChannel({.plaintext = false, .ca = dir + "/absent"}).status().code() ==
         absl::StatusCode::kNotFound);
 }

@@ -36,10 +36,15 @@ absl::Status Greet(int fd, const addrinfo& address, absl::Duration timeout) {
       error != 0) {
     return absl::UnavailableError("no connection");
   }
-  if (send(fd, kGreeting.data(), kGreeting.size(), MSG_NOSIGNAL) < 0) return absl::OkStatus();
+  if (send(fd, kGreeting.data(), kGreeting.size(), MSG_NOSIGNAL) < 0) {
+    return absl::UnavailableError("connected, but reset");
+  }
   if (!Await(fd, POLLIN, timeout)) {
     return absl::UnavailableError("connected, but nobody answers");
   }
+  // A closing listener resets what it never accepted; a TLS server may hang up, which is an answer.
+  char byte = 0;
+  if (recv(fd, &byte, 1, 0) < 0) return absl::UnavailableError("connected, but reset");
   return absl::OkStatus();
 }
 

@@ -55,8 +55,9 @@ class ListenerCheck : public Part {
   std::jthread thread_;
 };
 
-// Opens a TCP connection, greets as an HTTP/2 client and waits for any answer, a refusal included:
-// it proves that the connection was accepted. UNAVAILABLE when none came within `timeout`.
+// Opens a TCP connection, greets as an HTTP/2 client and waits for any answer or an orderly end (a
+// TLS server hangs up): it proves that the connection was accepted. UNAVAILABLE when none came
+// within `timeout` or the connection was refused or reset.
 absl::Status ProbeListener(const std::string& host, int port, absl::Duration timeout);
 
 }  // namespace coder::server
