@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libs/ids/uuid.h"
+#include "libs/lifecycle/ids.h"
+#include "libs/pg/pool.h"
+#include "libs/pg/result.h"
+
+namespace coder::storage {
+
+/// Rows that tests of workspaces and builds stand on, written by SQL: an organization, two members,
+/// and an echo template whose only version was imported. Ends the process with a sentence when a
+/// statement fails. Thread-safe but for its construction.
+class SampleWorld {
+ public:
+  /// Fills the database behind `pool`, which must be migrated and empty.
+  explicit SampleWorld(pg::Pool& pool);
+
+  /// A workspace of `owner` without any build.
+  lifecycle::WorkspaceId AddWorkspace(const std::string& name);
+  lifecycle::WorkspaceId AddWorkspace(const std::string& name, const lifecycle::UserId& owner);
+
+  /// The next build of a workspace, with a pending job, as its latest. No event is written.
+  lifecycle::BuildId AddBuild(const lifecycle::WorkspaceId& workspace,
+                              const std::string& transition = "start");
+
+  /// Another member of the organization.
+  lifecycle::UserId AddUser(const std::string& username);
+
+  /// Another version of the template; its import has status "succeeded", "pending" or "failed".
+  lifecycle::TemplateVersionId AddVersion(const std::string& name,
+                                          const std::string& import_status = "succeeded");
+
+  /// Moves a build's job to "running", "succeeded", "failed" or "canceled" as of now.
+  void MoveJob(const lifecycle::BuildId& build, const std::string& status);
+
+  /// Runs a statement as the superuser.
+  pg::Result Run(const std::string& sql, std::vector<pg::Param> params = {});
+
+  /// A new id of any kind.
+  template <typename Id>
+  Id NewId() {
+    return Id(uuids_.Next());
+  }
+
+  lifecycle::OrganizationId organization;
+  lifecycle::UserId owner;
+  lifecycle::UserId other;
+  lifecycle::FileId file;
+  lifecycle::TemplateId template_id;
+  lifecycle::TemplateVersionId version;
+
+ private:
+  pg::Pool& pool_;
+  ids::UuidV7Generator uuids_;
+};
+
+}  // namespace coder::storage
