@@ -69,11 +69,10 @@ bool ReadKeys(std::string_view event, EventKeys& keys) {
 }  // namespace
 
 std::shared_ptr<const Pack> Pack::Read(Header header, std::string payload) {
-  return std::shared_ptr<const Pack>(new Pack(std::move(header), std::move(payload)));
+  return std::shared_ptr<const Pack>(new Pack(header, std::move(payload)));
 }
 
-Pack::Pack(Header header, std::string payload)
-    : header_(std::move(header)), payload_(std::move(payload)) {
+Pack::Pack(Header header, std::string payload) : header_(header), payload_(std::move(payload)) {
   const auto count = static_cast<size_t>(header_.last_position - header_.first_position + 1);
   events_.reserve(count);
   WireWalk walk(payload_);

@@ -32,7 +32,7 @@ using ReadinessCheck = std::function<absl::Status()>;
 // The operators' HTTP/1.1 listener, plaintext, on a thread of its own: GET /metrics, /livez (the
 // process runs, nothing else), /readyz (200, or 503 with the failing checks), /version, /config
 // (secrets masked), GET and PUT /log-level. Requests over 8 KiB are refused.
-class AdminServer : public Part {
+class AdminServer final : public Part {
  public:
   // `metrics` must outlive the server.
   AdminServer(AdminOptions options, metrics::Metrics& metrics);

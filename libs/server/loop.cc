@@ -34,13 +34,14 @@ Loop::Loop(LoopOptions options, Pass pass, clock::Clock& clock, prometheus::Regi
                       .Name("coderd_loop_last_success_timestamp_seconds")
                       .Help("When a pass of the loop last succeeded; zero before the first.")
                       .Register(registry);
-  metrics_.reset(new Metrics{passes.Add({{"loop", name}, {"outcome", "idle"}}),
-                             passes.Add({{"loop", name}, {"outcome", "more"}}),
-                             passes.Add({{"loop", name}, {"outcome", "failed"}}),
-                             seconds.Add({{"loop", name}},
-                                         prometheus::Histogram::BucketBoundaries{
-                                             .001, .005, .01, .05, .1, .5, 1, 5, 10, 30, 60}),
-                             success.Add({{"loop", name}})});
+  metrics_ = std::make_unique<Metrics>(Metrics{
+      passes.Add({{"loop", name}, {"outcome", "idle"}}),
+      passes.Add({{"loop", name}, {"outcome", "more"}}),
+      passes.Add({{"loop", name}, {"outcome", "failed"}}),
+      seconds.Add(
+          {{"loop", name}},
+          prometheus::Histogram::BucketBoundaries{.001, .005, .01, .05, .1, .5, 1, 5, 10, 30, 60}),
+      success.Add({{"loop", name}})});
 }
 
 Loop::~Loop() { Stop(); }
@@ -60,12 +61,11 @@ void Loop::Stop() {
 
 void Loop::Wake() {
   // The callback of request_stop runs here, so the lock may not be held meanwhile.
-  std::stop_source waiting;
-  {
+  auto waiting = [this] {
     std::lock_guard lock(mutex_);
     woken_ = true;
-    waiting = waiting_;
-  }
+    return waiting_;
+  }();
   waiting.request_stop();
 }
 

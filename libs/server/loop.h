@@ -41,7 +41,7 @@ struct LoopOptions {
 // Runs a pass on its own thread: at start, then on interval or when woken, with backoff after
 // errors, which are logged. Metrics by loop name: coderd_loop_passes_total{outcome},
 // coderd_loop_pass_seconds, coderd_loop_last_success_timestamp_seconds.
-class Loop : public Part {
+class Loop final : public Part {
  public:
   // Clock, registry and whatever the pass uses must outlive the loop.
   Loop(LoopOptions options, Pass pass, clock::Clock& clock, prometheus::Registry& registry);

@@ -1,3 +1,4 @@
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -9,8 +10,6 @@
 #include "absl/strings/str_join.h"
 #include "libs/server/options.h"
 #include "libs/server/version.h"
-
-extern char** environ;
 
 namespace coder::server {
 namespace {

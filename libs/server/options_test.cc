@@ -121,10 +121,10 @@ TEST_CASE("all problems are reported at once, each with option, value, source an
            "flag --worker is unknown; did you mean workers?",
            "option workers \"99\" (flag --workers): use a whole number from 1 to 64",
            "option mdoe in file " + file + " (from flag --config) is unknown; did you mean mode?",
-           "option wait \"5\" (flag --wait): use a duration with its unit, as in 250ms, 1m30s "
-           "or 2h",
-           "option grpc-listen \"nowhere\" (flag --grpc-listen): the port is missing; use "
-           "host:port",
+           ("option wait \"5\" (flag --wait): use a duration with its unit, as in 250ms, 1m30s "
+            "or 2h"),
+           ("option grpc-listen \"nowhere\" (flag --grpc-listen): the port is missing; use "
+            "host:port"),
            "flag -x is unknown; flags have two dashes and a long name, see --help",
            "option tls \"maybe\" (environment CODER_TLS): use true or false",
            "command \"frobnicate\" is unknown; see --help",

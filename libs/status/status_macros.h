@@ -19,10 +19,13 @@
 #define ASSIGN_OR_RETURN(lhs, expr) \
   STATUS_MACROS_ASSIGN_OR_RETURN_(STATUS_MACROS_CONCAT_(status_or_value_, __LINE__), lhs, expr)
 
+// `value` is a name and `lhs` may be a declaration: neither can stand in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define STATUS_MACROS_ASSIGN_OR_RETURN_(value, lhs, expr) \
   auto value = (expr);                                    \
   if (!value.ok()) return std::move(value).status();      \
   lhs = *std::move(value)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define STATUS_MACROS_CONCAT_(a, b) STATUS_MACROS_CONCAT_INNER_(a, b)
 #define STATUS_MACROS_CONCAT_INNER_(a, b) a##b
