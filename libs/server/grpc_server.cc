@@ -1,5 +1,6 @@
 #include "libs/server/grpc_server.h"
 
+#include <grpc/support/time.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -7,7 +8,6 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
@@ -150,13 +150,14 @@ void GrpcServer::Drain(absl::Duration budget) {
   for (const auto& callback : drain_callbacks_) callback();
   // A part of the time stays for the parts that drain after this one.
   const absl::Duration left = std::max(absl::ZeroDuration(), end - clock_.MonotonicNow()) * 0.8;
-  server_->Shutdown(std::chrono::system_clock::now() +
-                    std::chrono::milliseconds(absl::ToInt64Milliseconds(left)));
+  server_->Shutdown(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_millis(absl::ToInt64Milliseconds(left), GPR_TIMESPAN)));
 }
 
 void GrpcServer::Stop() {
   if (!server_) return;
-  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
   std::lock_guard lock(mutex_);
   started_ = false;
   server_.reset();

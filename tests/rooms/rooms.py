@@ -11,7 +11,7 @@ import sys
 
 Rule = collections.namedtuple("Rule", "name pattern allowed advice")
 
-_TESTS = r"(^|/)tests/|_(pg|nats)?test\.(cc|h)$|(^|/)libs/testing/"
+_TESTS = r"(^|/)(tests|testing)/|_(pg|nats)?test\.(cc|h)$"
 
 RULES = [
     Rule("wall clock", r"\babsl::Now\(|\bsystem_clock::now\(|\bstd::time\(", r"^libs/clock/|" + _TESTS,
