@@ -1,0 +1,87 @@
+#include "cli/coderctl/command_line.h"
+
+#include <iostream>
+#include <utility>
+
+#include "libs/server/version.h"
+#include "libs/status/status_macros.h"
+
+namespace coder::cli {
+namespace {
+
+constexpr char kFooter[] = R"(
+Examples:
+  coderctl login http://127.0.0.1:7080
+  coderctl templates push examples/templates/hello
+  coderctl create dev --template hello --parameter region=eu
+  coderctl logs dev -f
+  coderctl watch -o json
+
+Where to connect: --url, CODER_URL, or the last log-in. As whom: --token, CODER_SESSION_TOKEN, or the
+last log-in.
+
+Exit codes: 0 done; 1 failed; 2 the command line or a value is wrong; 3 not found; 4 not logged in or
+not allowed; 5 refused in the current state; 6 not reachable or too slow; 130 interrupted.)";
+
+void AddGlobalOptions(CLI::App& root, CommandLine& line) {
+  root.add_option("--url", line.session.url, "The deployment, as host:port, http:// or https://");
+  root.add_option("--token", line.session.token,
+                  "Session or API token (other users of this machine can see it; prefer "
+                  "CODER_SESSION_TOKEN)");
+  root.add_option("--config-dir", line.session.config_dir, "Folder of the session file");
+  root.add_option_function<double>(
+          "--timeout", [&line](double seconds) { line.session.timeout = absl::Seconds(seconds); },
+          "Seconds a call may take (30)")
+      ->check(CLI::Range(0.1, 3600.0));
+  root.add_option_function<std::string>(
+          "-o,--output",
+          [&line](const std::string& format) {
+            line.output = format == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+          },
+          "table or json (table)")
+      ->check(CLI::IsMember({"table", "json"}));
+}
+
+}  // namespace
+
+absl::StatusOr<Session> CommandLine::Connect() const {
+  ASSIGN_OR_RETURN(Credentials credentials, ResolveCredentials(session));
+  return Session::Open(std::move(credentials), session.timeout);
+}
+
+CLI::App* AddCommand(CLI::App& parent, CommandLine& line, const std::string& name,
+                     const std::string& description, std::function<absl::Status()> run) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->callback([&line, run = std::move(run)] { line.run = run; });
+  return command;
+}
+
+int RunCoderctl(int argc, char** argv) {
+  CommandLine line;
+  CLI::App root("coderctl: workspaces, templates and the build stream of a deployment", "coderctl");
+  root.footer(kFooter);
+  root.require_subcommand(1);
+  root.fallthrough();
+  AddGlobalOptions(root, line);
+  AddAccountCommands(root, line);
+  AddUserCommands(root, line);
+  AddOrganizationCommands(root, line);
+  AddTemplateCommands(root, line);
+  AddWorkspaceCommands(root, line);
+  AddBuildCommands(root, line);
+  AddScheduleCommands(root, line);
+  AddWatchCommand(root, line);
+  AddProvisionerCommands(root, line);
+  AddCompletionCommand(root, line);
+  root.set_version_flag("--version", server::VersionText());
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return root.exit(error) == 0 ? 0 : 2;
+  }
+  const absl::Status status = line.run();
+  if (!status.ok()) std::cerr << FormatError(status);
+  return ExitCode(status);
+}
+
+}  // namespace coder::cli

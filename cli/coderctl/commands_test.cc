@@ -1,0 +1,120 @@
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "cli/coderctl/command_line.h"
+#include "cli/coderctl/completion.h"
+#include "cli/coderctl/duration_text.h"
+#include "cli/coderctl/lookup.h"
+#include "libs/status/error_reason.h"
+
+namespace coder::cli {
+namespace {
+
+std::string FreshDirectory(const std::string& name) {
+  const auto path = std::filesystem::path(std::getenv("TEST_TMPDIR")) / name;
+  std::filesystem::remove_all(path);
+  return path.string();
+}
+
+TEST_CASE("a table aligns its columns and tames control characters") {
+  Table table({"NAME", "STATUS"});
+  table.AddRow({"a-long-name", "ok"});
+  table.AddRow({"evil\x1b[2J", ""});
+  CHECK(table.ToString() ==
+        "NAME         STATUS\n"
+        "a-long-name  ok\n"
+        "evil?[2J\n");
+}
+
+TEST_CASE("an error says what, why and what to do") {
+  const absl::Status error =
+      status::WithReason(absl::FailedPreconditionError("create build: build 4 is running"),
+                         "BUILD_ACTIVE", {{"number", "4"}});
+  CHECK(FormatError(error) ==
+        "error: create build: build 4 is running\n"
+        "cause: FAILED_PRECONDITION BUILD_ACTIVE number=4\n"
+        "fix:   look at the current state with `coderctl show`, then try again\n");
+  CHECK_THAT(FormatError(absl::InvalidArgumentError("read x: bad; use y")),
+             Catch::StartsWith("error: read x: bad\n") && Catch::EndsWith("fix:   use y\n"));
+  CHECK(ExitCode(error) == 5);
+  CHECK(ExitCode(absl::OkStatus()) == 0);
+  CHECK(ExitCode(absl::NotFoundError("")) == 3);
+  CHECK(ExitCode(absl::UnauthenticatedError("")) == 4);
+  CHECK(ExitCode(absl::UnavailableError("")) == 6);
+  CHECK(ExitCode(absl::InternalError("")) == 1);
+}
+
+TEST_CASE("flags come before the environment, the environment before the session file") {
+  SessionOptions options;
+  options.config_dir = FreshDirectory("config");
+  unsetenv("CODER_URL");
+  unsetenv("CODER_SESSION_TOKEN");
+  CHECK(ResolveCredentials(options).status().code() == absl::StatusCode::kFailedPrecondition);
+
+  REQUIRE(SaveCredentials(options, {"http://saved:1", "saved-token"}).ok());
+  CHECK(ResolveCredentials(options)->token == "saved-token");
+  const auto mode = std::filesystem::status(options.config_dir + "/session.json").permissions();
+  CHECK((mode & std::filesystem::perms::others_all) == std::filesystem::perms::none);
+  CHECK((mode & std::filesystem::perms::group_all) == std::filesystem::perms::none);
+
+  setenv("CODER_URL", "http://environment:1", 1);
+  const auto from_environment = ResolveCredentials(options);
+  CHECK(from_environment->url == "http://environment:1");
+  // The saved token belongs to the saved deployment only.
+  CHECK(from_environment->token.empty());
+
+  options.url = "http://flag:1";
+  options.token = "flag-token";
+  CHECK(ResolveCredentials(options)->url == "http://flag:1");
+  CHECK(ResolveCredentials(options)->token == "flag-token");
+  unsetenv("CODER_URL");
+}
+
+TEST_CASE("a damaged session file is an error with a remedy") {
+  SessionOptions options;
+  options.config_dir = FreshDirectory("damaged");
+  std::filesystem::create_directories(options.config_dir);
+  std::ofstream(options.config_dir + "/session.json") << "not json";
+  const auto result = ResolveCredentials(options);
+  CHECK(result.status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK_THAT(std::string(result.status().message()), Catch::Contains("log in again"));
+}
+
+TEST_CASE("addresses that are not host:port are refused") {
+  CHECK_FALSE(Session::Open({"http://host/path", ""}, absl::Seconds(1)).ok());
+  CHECK_FALSE(Session::Open({"http://", ""}, absl::Seconds(1)).ok());
+  CHECK(Session::Open({"127.0.0.1:1", ""}, absl::Seconds(1)).ok());
+}
+
+TEST_CASE("assignments and durations are read strictly") {
+  CHECK(SplitAssignment("a=b=c")->second == "b=c");
+  CHECK_FALSE(SplitAssignment("a").ok());
+  CHECK_FALSE(SplitAssignment("=b").ok());
+  CHECK(*ParseDurationText("1h30m") == absl::Minutes(90));
+  CHECK_FALSE(ParseDurationText("90").ok());
+  CHECK_FALSE(ParseDurationText("-1h").ok());
+}
+
+TEST_CASE("completion knows every command") {
+  CommandLine line;
+  CLI::App root("coderctl", "coderctl");
+  AddTemplateCommands(root, line);
+  AddCompletionCommand(root, line);
+  const std::string bash = CompletionScript(root, "bash");
+  CHECK_THAT(bash, Catch::Contains("'templates') words='push list versions"));
+  CHECK_THAT(bash, Catch::Contains("'templates push') words='"));
+  CHECK_THAT(CompletionScript(root, "zsh"), Catch::StartsWith("autoload"));
+  CHECK_THAT(CompletionScript(root, "fish"), Catch::Contains("-a push"));
+}
+
+TEST_CASE("a command line that cannot be understood exits with 2") {
+  const char* argv[] = {"coderctl", "create"};
+  CHECK(RunCoderctl(2, const_cast<char**>(argv)) == 2);
+  const char* unknown[] = {"coderctl", "frobnicate"};
+  CHECK(RunCoderctl(2, const_cast<char**>(unknown)) == 2);
+}
+
+}  // namespace
+}  // namespace coder::cli
