@@ -39,7 +39,7 @@ Agent AgentOf(const Json& written) {
   agent.operating_system = Text(written, "os", "linux");
   agent.architecture = Text(written, "arch", "amd64");
   for (const Json& item : List(written, "apps")) {
-    App app;
+    WorkspaceApp app;
     app.slug = Text(item, "slug");
     app.display_name = Text(item, "display_name", app.slug);
     app.url = Text(item, "url");

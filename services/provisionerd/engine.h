@@ -107,7 +107,7 @@ struct AppHealthcheck {
 };
 
 // A way into a workspace beside the terminal (a coder_app resource).
-struct App {
+struct WorkspaceApp {
   std::string id, slug, display_name, command, url, icon, group, tooltip;
   // "owner", "authenticated" or "public".
   std::string sharing_level = "owner";
@@ -141,7 +141,7 @@ struct Agent {
   std::map<std::string, std::string> env;
   std::vector<AgentMetadata> metadata;
   std::vector<std::string> display_apps;
-  std::vector<App> apps;
+  std::vector<WorkspaceApp> apps;
   std::vector<Script> scripts;
 };
 

@@ -84,9 +84,9 @@ Agent AgentOf(const TerraformInstance& instance) {
   return agent;
 }
 
-App AppOf(const TerraformInstance& instance) {
+WorkspaceApp AppOf(const TerraformInstance& instance) {
   const Json& values = instance.values;
-  App app;
+  WorkspaceApp app;
   app.id = Text(values, "id");
   app.slug = Text(values, "slug");
   app.display_name = Text(values, "display_name", app.slug);

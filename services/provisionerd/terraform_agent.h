@@ -9,7 +9,7 @@ namespace coder::provisionerd {
 // The parts of a workspace as the coder provider's resources describe them.
 
 Agent AgentOf(const TerraformInstance& instance);
-App AppOf(const TerraformInstance& instance);
+WorkspaceApp AppOf(const TerraformInstance& instance);
 Script ScriptOf(const TerraformInstance& instance);
 std::vector<ResourceMetadata> MetadataOf(const TerraformInstance& instance);
 

@@ -98,8 +98,8 @@ const TerraformInstance* Assembly::AgentFor(const TerraformInstance& instance) c
 
 absl::Status Assembly::AddApp(const TerraformInstance& instance, Agent& agent) {
   if (absl::Status checked = CheckAppSlug(instance); !checked.ok()) return checked;
-  App app = AppOf(instance);
-  for (const App& other : agent.apps) {
+  WorkspaceApp app = AppOf(instance);
+  for (const WorkspaceApp& other : agent.apps) {
     if (other.slug != app.slug) continue;
     return absl::InvalidArgumentError(absl::StrCat("read app ", instance.address, ": the slug \"",
                                                    app.slug, "\" is used twice on agent ",
