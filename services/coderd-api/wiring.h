@@ -1,0 +1,84 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libs/auth/password.h"
+#include "libs/clock/clock.h"
+#include "libs/crypto/keyring.h"
+#include "libs/ids/uuid.h"
+#include "libs/metrics/metrics.h"
+#include "libs/pg/pool.h"
+#include "libs/server/admin_server.h"
+#include "libs/server/grpc_server.h"
+#include "libs/server/program.h"
+#include "services/coderd-api/call.h"
+#include "services/coderd-api/config.h"
+
+namespace coder::api {
+
+/// What every slice of the service is wired with, and the owner of what it makes. One per process
+/// (or test); the slices' functions run before anything starts. Destroyed in reverse order of
+/// making.
+class Wiring {
+ public:
+  /// Made by App or a test; all outlive the wiring.
+  struct Shared {
+    const Config& config;
+    clock::Clock& clock;
+    metrics::Metrics& metrics;
+    pg::Pool& pool;
+    CallGate& gate;
+    auth::PasswordHasher& passwords;
+    const crypto::Keyring& keyring;
+    ids::UuidV7Generator& ids;
+    server::GrpcServer& grpc;
+    server::AdminServer& admin;
+    server::Program& program;
+  };
+
+  explicit Wiring(const Shared& shared) : shared_(shared) {}
+  ~Wiring() {
+    while (!owned_.empty()) owned_.pop_back();
+  }
+  Wiring(const Wiring&) = delete;
+  Wiring& operator=(const Wiring&) = delete;
+
+  const Shared* operator->() const { return &shared_; }
+
+  /// Makes a T that lives as long as the wiring.
+  template <typename T, typename... Arguments>
+  T& Make(Arguments&&... arguments) {
+    auto made = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+    T& borrowed = *made;
+    owned_.push_back(std::move(made));
+    return borrowed;
+  }
+
+  /// Makes a service and has it served under its full proto name.
+  template <typename Service, typename... Arguments>
+  Service& Serve(const std::string& full_name, Arguments&&... arguments) {
+    Service& service = Make<Service>(std::forward<Arguments>(arguments)...);
+    shared_.grpc.AddService(service, full_name);
+    return service;
+  }
+
+  /// Makes a part, such as a Loop, that runs between the database and the listener.
+  template <typename T, typename... Arguments>
+  T& Run(Arguments&&... arguments) {
+    T& part = Make<T>(std::forward<Arguments>(arguments)...);
+    shared_.program.Add(part);
+    return part;
+  }
+
+ private:
+  const Shared shared_;
+  std::vector<std::shared_ptr<void>> owned_;
+};
+
+/// One function for each slice, in `wire_<slice>.cc`; app.cc calls them all.
+void WireIdentity(Wiring& wiring);
+
+}  // namespace coder::api
