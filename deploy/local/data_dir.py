@@ -3,11 +3,17 @@
     suite.json      what made the directory (layout, PostgreSQL's major version)
     ports.json      remembered ports
     secrets.json    generated passwords, readable by the owner only
+    keyring         what coderd-api seals engine states with
+    service.token   what autostart-scheduler presents to coderd-api
+    provisioner.key what provisionerd presents
+    api.token       the token of the box
+    coderctl/       the launcher's own log-in
     postgres/ nats/ the servers' data
     run/            one <process>.json for each process that was started
     logs/           one <process>.log each
 """
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -39,6 +45,11 @@ class DataDir:
         self.ports = self.path / "ports.json"
         self.run = self.path / "run"
         self.logs = self.path / "logs"
+        self.keyring = self.path / "keyring"
+        self.service_token = self.path / "service.token"
+        self.provisioner_key = self.path / "provisioner.key"
+        self.api_token = self.path / "api.token"
+        self.coderctl = self.path / "coderctl"
         self._marker = self.path / "suite.json"
         self._secrets = self.path / "secrets.json"
 
@@ -73,6 +84,13 @@ class DataDir:
             known[name] = secrets.token_urlsafe(24)
             self.write_private(self._secrets, json.dumps(known, indent=1) + "\n")
         return known[name]
+
+    def make_service_secrets(self):
+        """Writes the keyring and the scheduler's token unless they are there."""
+        if not self.keyring.exists():
+            self.write_private(self.keyring, f"local {base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+        if not self.service_token.exists():
+            self.write_private(self.service_token, f"cst_{secrets.token_hex(22)[:43]}\n")
 
     def write_private(self, path, text):
         """Writes a file that only the owner can read, in one step."""

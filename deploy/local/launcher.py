@@ -4,7 +4,7 @@ import pathlib
 import signal
 import subprocess
 
-from deploy.local import box, data_dir, suite
+from deploy.local import box, data_dir, demo, suite
 from tools.dev import say
 
 
@@ -97,6 +97,10 @@ def add_verbs(add, verbs):
     for parser in parsers:
         parser.add_argument("--data-dir", metavar="DIR", type=pathlib.Path,
                             help=f"where data, ports and logs are kept (default: {data_dir.default_path()})")
+    demo_parser = add(verbs, "demo", demo.demo, "Plays one workspace's life on real parts: first user, template, workspace, "
+                      "stop, autostart, delete,\nwith every build event shown beside it. Takes about two minutes once built.",
+                      "./dev demo", "./dev demo --keep")
+    demo_parser.add_argument("--keep", action="store_true", help="keep logs and data afterwards")
     up_parser, _, _, logs_parser, _ = parsers
     up_parser.add_argument("--foreground", action="store_true", help="stay, and stop everything on Ctrl-C")
     up_parser.add_argument("--api-port", type=int, metavar="PORT", help="the API's port (default: a free one, remembered)")

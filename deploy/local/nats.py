@@ -19,7 +19,7 @@ PERMISSIONS = {
         "subscribe": ["_INBOX.>"],
     },
     "pubsub-relay": {
-        "publish": ["build.events.>", "$JS.API.INFO", f"$JS.API.STREAM.*.{STREAM}", f"$JS.API.STREAM.MSG.*.{STREAM}",
+        "publish": ["build.events", "$JS.API.INFO", f"$JS.API.STREAM.*.{STREAM}", f"$JS.API.STREAM.MSG.*.{STREAM}",
                     f"$JS.API.DIRECT.GET.{STREAM}", f"$JS.API.DIRECT.GET.{STREAM}.>"],
         "subscribe": ["outbox.poke", "_INBOX.>"],
     },

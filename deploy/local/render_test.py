@@ -1,10 +1,9 @@
 """What the launcher writes for others to read: configurations, SQL, command lines, the box."""
 
 import json
-import pathlib
 import unittest
 
-from deploy.local import box, nats, postgres, services
+from deploy.local import box, data_dir, nats, postgres, services
 
 
 class NatsConfigTest(unittest.TestCase):
@@ -20,7 +19,7 @@ class NatsConfigTest(unittest.TestCase):
         self.assertEqual(set(self.users), {"coderd-api", "pubsub-relay"})
 
     def test_only_the_relay_may_publish_events(self):
-        self.assertIn("build.events.>", self.users["pubsub-relay"]["permissions"]["publish"])
+        self.assertIn("build.events", self.users["pubsub-relay"]["permissions"]["publish"])
         self.assertFalse([subject for subject in self.users["coderd-api"]["permissions"]["publish"]
                           if subject.startswith("build.events") or subject == ">"])
 
@@ -41,8 +40,8 @@ class _Server:
 class ServicesTest(unittest.TestCase):
     def setUp(self):
         ports = {name: 5000 + number for number, name in enumerate(services.port_names())}
-        self.wiring = services.Wiring(_Server(), _Server(), ports, "/bin/tofu", "/c.tfrc", pathlib.Path("/data"))
-        self.wiring = self.wiring._replace(data=type("Data", (), {"path": pathlib.Path("/data")})())
+        self.wiring = services.Wiring(_Server(), _Server(), ports, "/bin/tofu", "/c.tfrc", None, ["terraform"])
+        self.wiring = self.wiring._replace(data=data_dir.DataDir("/data"))
 
     def test_all_four_are_there_in_the_order_they_start(self):
         self.assertEqual(services.NAMES, ["coderd-api", "pubsub-relay", "provisionerd", "autostart-scheduler"])
@@ -65,6 +64,12 @@ class ServicesTest(unittest.TestCase):
     def test_no_credential_is_on_a_command_line(self):
         for service in services.SERVICES:
             self.assertFalse([part for part in services.command(service, self.wiring) if "scheme://" in str(part)])
+
+    def test_secrets_travel_as_files_and_work_directories_are_short(self):
+        commands = {service.name: services.command(service, self.wiring) for service in services.SERVICES}
+        self.assertIn("--provisioner-key-file=/data/provisioner.key", commands["provisionerd"])
+        self.assertIn("--service-token-file=/data/service.token", commands["autostart-scheduler"])
+        self.assertLessEqual(len(services.work_dir(self.wiring.data)), 40)
 
     def test_the_watch_is_on(self):
         flags = services.command(services.SERVICES[0], self.wiring)

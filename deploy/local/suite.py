@@ -4,8 +4,8 @@ import os
 import subprocess
 import time
 
-from deploy.local import box, nats, ports, postgres, processes, services
-from tools.dev import bazel, engine, say
+from deploy.local import account, box, nats, ports, postgres, processes, services
+from tools.dev import bazel, engine, places, say
 
 _SERVERS = [postgres.NAME, nats.NAME]
 # In the order they start; they stop in the reverse.
@@ -15,8 +15,9 @@ NAMES = _SERVERS + services.NAMES
 class Suite:
     """The suite of one data directory.  The caller holds the directory's lock."""
 
-    def __init__(self, data):
+    def __init__(self, data, provisioners=("terraform", "echo")):
         self.data = data
+        self.provisioners = provisioners
         self.processes = processes.Processes(data)
         self.ports = {}
         self.postgres = None
@@ -57,18 +58,37 @@ class Suite:
             raise say.Problem("the migration failed; its message is above, the database is as it was before the "
                               "migration that failed")
 
-    def start_services(self):
-        """Migrates, then starts each service that does not run and waits until it is ready."""
+    def prepare_services(self):
+        """Migrates and settles what the services are told; returns the wiring."""
         program, config = engine.prepare()
+        self.data.make_service_secrets()
         self._migrate()
-        wiring = services.Wiring(self.postgres, self.nats, self.ports, program, config, self.data)
-        for service in services.SERVICES:
-            if self.processes.find(service.name):
-                continue
-            say.step(f"starting {service.name}")
-            self.processes.start(service.name, services.command(service, wiring), service.environment(wiring))
-            admin = self.ports[f"{service.name} admin"]
-            self.processes.wait_ready(service.name, lambda port=admin: processes.answers_http(port, "/readyz"))
+        return services.Wiring(self.postgres, self.nats, self.ports, program, config, self.data, self.provisioners)
+
+    def start_service(self, name, wiring):
+        """Starts one service unless it runs, and waits until it is ready."""
+        if self.processes.find(name):
+            return
+        say.step(f"starting {name}")
+        service = next(service for service in services.SERVICES if service.name == name)
+        self.processes.start(name, services.command(service, wiring), service.environment(wiring))
+        admin = self.ports[f"{name} admin"]
+        self.processes.wait_ready(name, lambda: processes.answers_http(admin, "/readyz"))
+
+    def account(self):
+        """The launcher's own account at the running API."""
+        return account.Account(self.data, f"{ports.HOST}:{self.ports['coderd-api grpc']}")
+
+    def start_services(self):
+        """Starts all four; a new deployment gets its first user and a provisioner key on the way."""
+        wiring = self.prepare_services()
+        self.start_service("coderd-api", wiring)
+        admin = self.account()
+        admin.log_in()
+        admin.ensure_provisioner_key()
+        admin.ensure_token()
+        for name in services.NAMES:
+            self.start_service(name, wiring)
 
     def up(self, fixed=None):
         """Builds and starts all; what was started is stopped again when a part does not come up."""
@@ -78,7 +98,7 @@ class Suite:
             say.note(f"running already: {', '.join(before)}")
         self.connect(fixed)
         say.step("building the services")
-        bazel.build([services.target(name) for name in services.NAMES])
+        bazel.build(services.build_targets())
         try:
             self.start_servers()
             self.start_services()
@@ -97,11 +117,12 @@ class Suite:
                 stopped.append(name)
         return stopped
 
-    def box(self, token=None):
+    def box(self):
         """What a person needs to know of the running suite."""
-        rows = [("API (gRPC)", f"{ports.HOST}:{self.ports['coderd-api grpc']}")]
-        if token:
-            rows.append(("token", token))
+        rows = [("API (gRPC)", f"http://{ports.HOST}:{self.ports['coderd-api grpc']}"),
+                ("log in as", f"{account.EMAIL}, password {self.data.secret(account.PASSWORD)}"),
+                ("token", self.data.api_token.read_text().strip()),
+                ("coderctl", f"{services.coderctl().relative_to(places.ROOT)} --config-dir={self.data.coderctl} list")]
         rows += [(f"{name} admin", f"http://{ports.HOST}:{self.ports[name + ' admin']}/metrics")
                  for name in services.NAMES]
         rows += [("PostgreSQL", f"{ports.HOST}:{self.ports[postgres.NAME]}, database {postgres.DATABASE}"),
