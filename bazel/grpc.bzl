@@ -112,14 +112,12 @@ def cc_grpc_library(name, srcs, deps = [], grpc = True, root = "protos", visibil
     )
     native.filegroup(name = name + "_hdrs", srcs = [":" + gen], output_group = "hdrs", visibility = ["//visibility:private"])
     native.filegroup(name = name + "_srcs", srcs = [":" + gen], output_group = "srcs", visibility = ["//visibility:private"])
-    depth = len(native.package_name().split("/")) - len(root.split("/"))
     native.cc_library(
         name = name,
         srcs = [":" + name + "_srcs"],
         hdrs = [":" + name + "_hdrs"],
         copts = ["-w"],
-        includes = ["/".join([".."] * depth) or "."],
-        deps = deps + (["@grpc//:lib"] if grpc else ["@protobuf//:lib"]),
+        deps = ["//%s:include_path" % root] + deps + (["@grpc//:lib"] if grpc else ["@protobuf//:lib"]),
         visibility = visibility,
         **kwargs
     )

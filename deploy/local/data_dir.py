@@ -13,7 +13,6 @@
     logs/           one <process>.log each
 """
 
-import base64
 import contextlib
 import fcntl
 import json
@@ -84,13 +83,6 @@ class DataDir:
             known[name] = secrets.token_urlsafe(24)
             self.write_private(self._secrets, json.dumps(known, indent=1) + "\n")
         return known[name]
-
-    def make_service_secrets(self):
-        """Writes the keyring and the scheduler's token unless they are there."""
-        if not self.keyring.exists():
-            self.write_private(self.keyring, f"local {base64.b64encode(secrets.token_bytes(32)).decode()}\n")
-        if not self.service_token.exists():
-            self.write_private(self.service_token, f"cst_{secrets.token_hex(22)[:43]}\n")
 
     def write_private(self, path, text):
         """Writes a file that only the owner can read, in one step."""

@@ -58,10 +58,21 @@ class Suite:
             raise say.Problem("the migration failed; its message is above, the database is as it was before the "
                               "migration that failed")
 
+    def _make_secret(self, path, command):
+        """Writes what coderd-api makes up into a private file, once."""
+        if path.exists():
+            return
+        made = subprocess.run([str(services.program("coderd-api")), command], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        if made.returncode != 0:
+            raise say.Problem(f"coderd-api {command} failed:\n{made.stderr.rstrip()}")
+        self.data.write_private(path, made.stdout)
+
     def prepare_services(self):
         """Migrates and settles what the services are told; returns the wiring."""
         program, config = engine.prepare()
-        self.data.make_service_secrets()
+        self._make_secret(self.data.keyring, "new-key")
+        self._make_secret(self.data.service_token, "new-service-token")
         self._migrate()
         return services.Wiring(self.postgres, self.nats, self.ports, program, config, self.data, self.provisioners)
 
