@@ -1,0 +1,196 @@
+#include "libs/storage/postgres/new_build_context.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status_macros.h"
+#include "libs/storage/postgres/job_rows.h"
+
+namespace coder::storage {
+namespace {
+
+using lifecycle::BuildRequest;
+using lifecycle::NameValue;
+using lifecycle::NewBuildContext;
+using lifecycle::ParameterDefinition;
+using lifecycle::TemplateId;
+using lifecycle::TemplateVersionId;
+using lifecycle::WorkspaceId;
+
+constexpr char kLockWorkspace[] = "SELECT 1 FROM workspaces WHERE id = $1 FOR UPDATE";
+
+constexpr char kWorkspace[] = R"sql(
+SELECT w.deleted_at IS NOT NULL AS deleted, w.dormant_at IS NOT NULL AS dormant,
+  w.automatic_updates, t.id AS template_id, t.active_version_id, t.require_active_version,
+  t.deprecation_message, b.build_number, b.transition, j.status, b.template_version_id,
+  EXISTS (SELECT FROM workspace_builds l WHERE l.workspace_id = w.id
+    AND l.late_state IS NOT NULL AND l.late_state_resolution IS NULL) AS late_state_pending
+FROM workspaces w
+JOIN templates t ON t.id = w.template_id
+LEFT JOIN workspace_builds b ON b.id = w.latest_build_id
+LEFT JOIN provisioner_jobs j ON j.id = b.job_id
+WHERE w.id = $1)sql";
+
+constexpr char kLatestParameters[] = R"sql(
+SELECT p.name, p.value FROM workspaces w
+JOIN workspace_build_parameters p ON p.build_id = w.latest_build_id
+WHERE w.id = $1 ORDER BY p.name)sql";
+
+constexpr char kLockTemplate[] = R"sql(
+SELECT id AS template_id, active_version_id, require_active_version, deprecation_message
+FROM templates WHERE id = $1 AND deleted_at IS NULL FOR SHARE)sql";
+
+// $2 is the owner's workspace, or NULL for one that is being made; a job of a user's scope asks for
+// its owner.
+constexpr char kVersion[] = R"sql(
+SELECT v.template_id, v.name, v.archived_at IS NOT NULL AS archived, i.status, i.error,
+  EXISTS (
+    SELECT FROM provisioner_daemons d
+    JOIN provisioner_keys k ON k.id = d.key_id AND k.revoked_at IS NULL
+    WHERE d.organization_id = v.organization_id AND i.provisioner = ANY(d.provisioners)
+    AND d.last_seen_at > now() - interval '90 seconds'
+    AND provisioner_tags_match(d.tags, i.tags || CASE WHEN i.tags ->> 'scope' = 'user'
+      THEN jsonb_build_object('scope', 'user', 'owner',
+        (SELECT owner_id::text FROM workspaces WHERE id = $2))
+      ELSE '{"scope": "organization", "owner": ""}'::jsonb END)) AS provisioner_available
+FROM template_versions v JOIN provisioner_jobs i ON i.id = v.job_id
+WHERE v.id = $1)sql";
+
+constexpr char kDefinitions[] = R"sql(
+SELECT name, type, mutable, ephemeral, required, default_value,
+  ARRAY(SELECT o ->> 'value' FROM jsonb_array_elements(options) o) AS option_values,
+  validation_regex, validation_error, validation_min, validation_max, validation_monotonic
+FROM template_version_parameters
+WHERE template_version_id = $1 ORDER BY display_order, name)sql";
+
+absl::Status NoVersion(const TemplateVersionId& version) {
+  return absl::NotFoundError(absl::StrCat("find template version ", version.ToString(),
+                                          ": there is none; choose one of the template's"));
+}
+
+ParameterDefinition DefinitionOf(const pg::Result::Row& row) {
+  ParameterDefinition definition;
+  definition.name = row.Get<std::string>("name");
+  definition.type = WordFromColumn(lifecycle::ParseParameterType, row.Get<std::string>("type"));
+  definition.is_mutable = row.Get<bool>("mutable");
+  definition.ephemeral = row.Get<bool>("ephemeral");
+  definition.required = row.Get<bool>("required");
+  definition.default_value = row.Get<std::string>("default_value");
+  definition.options = row.Get<std::vector<std::string>>("option_values");
+  definition.validation_regex = row.Get<std::string>("validation_regex");
+  definition.validation_error = row.Get<std::string>("validation_error");
+  definition.validation_min = row.Get<std::optional<int64_t>>("validation_min");
+  definition.validation_max = row.Get<std::optional<int64_t>>("validation_max");
+  definition.monotonic =
+      WordFromColumn(lifecycle::ParseMonotonic, row.Get<std::string>("validation_monotonic"));
+  return definition;
+}
+
+void ReadTemplate(const pg::Result::Row& row, NewBuildContext& context) {
+  context.template_facts.id = IdFromColumn<TemplateId>(row.Get<std::string>("template_id"));
+  context.template_facts.active_version_id =
+      IdFromColumn<TemplateVersionId>(row.Get<std::string>("active_version_id"));
+  context.template_facts.require_active_version = row.Get<bool>("require_active_version");
+  context.template_facts.deprecation_message = row.Get<std::string>("deprecation_message");
+}
+
+void ReadWorkspace(const pg::Result::Row& row, NewBuildContext& context) {
+  context.workspace.deleted = row.Get<bool>("deleted");
+  context.workspace.dormant = row.Get<bool>("dormant");
+  context.workspace.automatic_updates =
+      WordFromColumn(lifecycle::ParseAutomaticUpdates, row.Get<std::string>("automatic_updates"));
+  ReadTemplate(row, context);
+  const auto number = row.Get<std::optional<int32_t>>("build_number");
+  if (!number) return;
+  lifecycle::LatestBuild& latest = context.latest.emplace();
+  latest.number = *number;
+  latest.transition =
+      WordFromColumn(lifecycle::ParseBuildTransition, row.Get<std::string>("transition"));
+  latest.status = WordFromColumn(lifecycle::ParseJobStatus, row.Get<std::string>("status"));
+  latest.version_id = IdFromColumn<TemplateVersionId>(row.Get<std::string>("template_version_id"));
+  latest.late_state_pending = row.Get<bool>("late_state_pending");
+}
+
+void AddVersion(const TemplateVersionId& version, pg::Param workspace, pg::Pipeline& reads) {
+  reads.Add(kVersion, {version.ToString(), std::move(workspace)});
+  reads.Add(kDefinitions, {version.ToString()});
+}
+
+absl::Status ReadVersion(const TemplateVersionId& version, const pg::Result& facts,
+                         const pg::Result& definitions, NewBuildContext& context) {
+  if (facts.empty()) return NoVersion(version);
+  const pg::Result::Row row = facts[0];
+  context.version.id = version;
+  if (const auto id = row.Get<std::optional<std::string>>("template_id")) {
+    context.version.template_id = IdFromColumn<TemplateId>(*id);
+  }
+  context.version.name = row.Get<std::string>("name");
+  context.version.archived = row.Get<bool>("archived");
+  context.version.import_status =
+      WordFromColumn(lifecycle::ParseJobStatus, row.Get<std::string>("status"));
+  context.version.import_error = row.Get<std::string>("error");
+  context.provisioner_available = row.Get<bool>("provisioner_available");
+  for (const pg::Result::Row definition : definitions) {
+    context.version.parameters.push_back(DefinitionOf(definition));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<NewBuildContext> LockForNewBuild(pg::Transaction& tx, const WorkspaceId& workspace,
+                                                BuildRequest request) {
+  const std::string id = workspace.ToString();
+  // Each statement sees what was committed when it began, so the reads see what the lock waited
+  // for.
+  ASSIGN_OR_RETURN(const std::vector<pg::Result> rows,
+                   tx.Execute(pg::Pipeline()
+                                  .Add(kLockWorkspace, {id})
+                                  .Add(kWorkspace, {id})
+                                  .Add(kLatestParameters, {id})));
+  if (rows[1].empty()) {
+    return absl::NotFoundError(absl::StrCat("find workspace ", id, ": there is none"));
+  }
+  NewBuildContext context;
+  context.request = std::move(request);
+  ReadWorkspace(rows[1][0], context);
+  if (context.latest) {
+    for (const pg::Result::Row row : rows[2]) {
+      context.latest->parameters.push_back(
+          NameValue{row.Get<std::string>("name"), row.Get<std::string>("value")});
+    }
+  }
+  const TemplateVersionId version = lifecycle::SelectVersion(
+      context.request, context.workspace, context.template_facts, context.latest);
+  pg::Pipeline reads;
+  AddVersion(version, id, reads);
+  ASSIGN_OR_RETURN(const std::vector<pg::Result> version_rows, tx.Execute(reads));
+  RETURN_IF_ERROR(ReadVersion(version, version_rows[0], version_rows[1], context));
+  return context;
+}
+
+absl::StatusOr<NewBuildContext> LockForFirstBuild(pg::Transaction& tx,
+                                                  const TemplateId& template_id,
+                                                  const TemplateVersionId& version,
+                                                  lifecycle::AutomaticUpdates automatic_updates,
+                                                  BuildRequest request) {
+  pg::Pipeline reads;
+  reads.Add(kLockTemplate, {template_id.ToString()});
+  AddVersion(version, std::nullopt, reads);
+  ASSIGN_OR_RETURN(const std::vector<pg::Result> rows, tx.Execute(reads));
+  if (rows[0].empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("find template ", template_id.ToString(), ": there is none"));
+  }
+  NewBuildContext context;
+  context.request = std::move(request);
+  context.workspace.automatic_updates = automatic_updates;
+  ReadTemplate(rows[0][0], context);
+  RETURN_IF_ERROR(ReadVersion(version, rows[1], rows[2], context));
+  return context;
+}
+
+}  // namespace coder::storage
