@@ -105,7 +105,7 @@ absl::Status WriteOne(pg::Pool& pool, int workspace) {
 TEST_CASE("many writers and four sequencers lose, double and swap nothing") {
   World world;
   constexpr int kWriters = 16;
-  constexpr int kEach = 75;
+  constexpr int kEach = 300;
   std::atomic<int> writing = kWriters;
   std::atomic<int> failures = 0;
   std::vector<std::jthread> threads;

@@ -120,8 +120,9 @@ absl::StatusOr<int64_t> PgSequencer::Session() {
   floor_candidate_ = 0;
   ASSIGN_OR_RETURN(auto connection, pg::Connection::Open(options_));
   // The outbox is empty most of the time and huge after an outage: no plan made for the one may
-  // read the whole table for the other.
-  RETURN_IF_ERROR(connection->ExecuteScript("SET enable_seqscan = off",
+  // read the whole table for the other. The price put on such a plan would have each statement
+  // compiled for seconds.
+  RETURN_IF_ERROR(connection->ExecuteScript("SET enable_seqscan = off; SET jit = off",
                                             clock::Deadline::After(kStatementLimit)));
   connection_ = std::move(connection);
   return ++session_;

@@ -1,0 +1,113 @@
+#include "services/pubsub-relay/app.h"
+
+#include <atomic>
+#include <utility>
+
+#include "libs/metrics/metrics.h"
+#include "libs/server/loop.h"
+#include "libs/server/version.h"
+#include "libs/storage/postgres/pg_sequencer.h"
+#include "services/pubsub-relay/housekeeping_pass.h"
+#include "services/pubsub-relay/relay_metrics.h"
+#include "services/pubsub-relay/relay_pass.h"
+#include "services/pubsub-relay/stream_part.h"
+
+namespace coder::relay {
+namespace {
+
+// An outbox that nobody empties for so long means that this process does not relay.
+constexpr absl::Duration kStaleAfter = absl::Seconds(30);
+
+pg::ConnectOptions ConnectOptionsOf(const Config& config) {
+  return {.conninfo = config.postgres_url.Reveal(),
+          .application_name = "pubsub-relay",
+          .statement_timeout = absl::Seconds(10),
+          .lock_timeout = absl::Seconds(5)};
+}
+
+jetstream::StreamSpec StreamSpecOf(const Config& config) {
+  return {.max_bytes = config.stream_max_bytes,
+          .max_age = config.stream_max_age,
+          .replicas = config.stream_replicas};
+}
+
+}  // namespace
+
+struct App::Parts {
+  Parts(const Config& config, clock::Clock& clock)
+      : clock(clock),
+        metrics(server::Version(), server::Revision(), server::Compiler()),
+        relay_metrics(metrics.registry()),
+        program(config.common.program, clock),
+        admin(config.admin, metrics),
+        sequencer(ConnectOptionsOf(config)),
+        housekeeping_sequencer(ConnectOptionsOf(config)),
+        stream(
+            {.url = config.nats_url.Reveal(), .name = "pubsub-relay"}, StreamSpecOf(config),
+            [this] { relay_loop.Wake(); }, clock),
+        relay_pass(sequencer,
+                   {.admin = stream,
+                    .publisher = stream,
+                    .connected = [this] { return stream.connected(); },
+                    .changes = [this] { return stream.changes(); }},
+                   relay_metrics, clock,
+                   {.max_events = config.max_events, .ring_length = config.ring_events}),
+        housekeeping_pass(
+            housekeeping_sequencer, relay_metrics,
+            {.retention = config.retention, .partitions_ahead = config.partitions_ahead}),
+        relay_loop(
+            {.name = "relay", .interval = config.poll_interval, .max_backoff = absl::Seconds(2)},
+            [this](std::stop_token stop) { return RunRelay(stop); }, clock, metrics.registry()),
+        housekeeping_loop(
+            {.name = "housekeeping", .interval = absl::Seconds(5)},
+            [this](std::stop_token stop) { return housekeeping_pass.Run(stop); }, clock,
+            metrics.registry()) {}
+
+  absl::StatusOr<server::PassOutcome> RunRelay(std::stop_token stop) {
+    auto outcome = relay_pass.Run(stop);
+    if (outcome.ok()) relayed_at = absl::ToInt64Nanoseconds(clock.MonotonicNow());
+    return outcome;
+  }
+
+  absl::Status Relaying() const {
+    const absl::Duration age = clock.MonotonicNow() - absl::Nanoseconds(relayed_at.load());
+    if (relayed_at != 0 && age < kStaleAfter) return absl::OkStatus();
+    return absl::UnavailableError("no pass over the outbox has succeeded lately");
+  }
+
+  clock::Clock& clock;
+  metrics::Metrics metrics;
+  RelayMetrics relay_metrics;
+  server::Program program;
+  server::AdminServer admin;
+  storage::PgSequencer sequencer;
+  storage::PgSequencer housekeeping_sequencer;
+  // Monotonic nanoseconds of the last good pass; 0: none yet.
+  std::atomic<int64_t> relayed_at = 0;
+  StreamPart stream;
+  RelayPass relay_pass;
+  HousekeepingPass housekeeping_pass;
+  server::Loop relay_loop;
+  server::Loop housekeeping_loop;
+};
+
+App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+App::~App() = default;
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
+                                                 const server::CommandLine& line,
+                                                 clock::Clock& clock) {
+  auto parts = std::make_unique<Parts>(config, clock);
+  Parts& p = *parts;
+  p.admin.SetConfig(line.values);
+  p.admin.AddReadinessCheck("relay", [&p] { return p.Relaying(); });
+  p.program.Add(p.admin);
+  p.program.Add(p.stream);
+  p.program.Add(p.housekeeping_loop);
+  p.program.Add(p.relay_loop);
+  return std::unique_ptr<App>(new App(std::move(parts)));
+}
+
+int App::Run() { return parts_->program.Run(); }
+
+}  // namespace coder::relay
