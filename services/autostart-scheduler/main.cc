@@ -1,0 +1,30 @@
+#include <optional>
+
+#include "libs/clock/system_clock.h"
+#include "libs/server/common_options.h"
+#include "libs/server/log.h"
+#include "libs/server/program.h"
+#include "libs/server/version.h"
+#include "services/autostart-scheduler/app.h"
+#include "services/autostart-scheduler/config.h"
+
+int main(int argc, char** argv) {
+  using namespace coder;  // NOLINT(google-build-using-namespace)
+  server::PrepareProcess(argv[0]);
+  scheduler::Config config;
+  server::OptionSet options("autostart-scheduler",
+                            "decides each minute which workspaces start, stop or vanish");
+  scheduler::RegisterOptions(options, config);
+  server::CommandLine line;
+  if (const std::optional<int> code = server::LoadOrExplain(options, argc, argv, line))
+    return *code;
+  server::ConfigureLog("autostart-scheduler", config.common);
+  log::Info("starting", {{"version", server::VersionText()}});
+  clock::SystemClock clock;
+  const auto app = scheduler::App::Create(config, line, clock);
+  if (!app.ok()) {
+    log::Error("cannot start", {{"error", app.status()}});
+    return server::kExitFailed;
+  }
+  return (*app)->Run();
+}

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/clock/clock.h"
+#include "libs/server/loop.h"
+#include "services/autostart-scheduler/lifecycle_client.h"
+#include "services/autostart-scheduler/scheduler_metrics.h"
+
+namespace coder::scheduler {
+
+/// One tick: reads the candidates, decides each with the lifecycle rules, and sends what is due. A
+/// minute without a tick costs only time, because everything due since is due still. Any number of
+/// schedulers may tick at once: coderd-api decides again under its locks.
+class SchedulerPass {
+ public:
+  /// All must outlive the pass.
+  SchedulerPass(LifecycleClient& client, clock::Clock& clock, SchedulerMetrics& metrics)
+      : client_(client), clock_(clock), metrics_(metrics) {}
+
+  /// Decides for the minute that the clock shows. Errors are those of LifecycleClient; what was
+  /// applied by then stays. CANCELLED when stopped.
+  absl::StatusOr<server::PassOutcome> Run(std::stop_token stop);
+
+  /// OK when the latest pass succeeded; UNAVAILABLE, with its error, otherwise. Any thread.
+  absl::Status LatestOutcome() const;
+
+ private:
+  absl::Status Tick(absl::Time tick, std::stop_token stop);
+  std::vector<lifecycle::LifecycleProposal> DecideAll(absl::Time tick, std::stop_token stop,
+                                                      absl::Status& outcome);
+  absl::Status ApplyAll(absl::Time tick, std::stop_token stop,
+                        const std::vector<lifecycle::LifecycleProposal>& proposals);
+
+  LifecycleClient& client_;
+  clock::Clock& clock_;
+  SchedulerMetrics& metrics_;
+  // The latest tick that was applied as a whole; only the loop's thread.
+  std::optional<absl::Time> latest_tick_;
+  mutable std::mutex mutex_;
+  absl::Status latest_ = absl::UnavailableError("no tick yet");  // guarded by mutex_
+};
+
+}  // namespace coder::scheduler
