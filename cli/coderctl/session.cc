@@ -122,7 +122,7 @@ void Session::PrepareStream(grpc::ClientContext& context) const {
 
 void Session::PrepareCall(grpc::ClientContext& context) const {
   PrepareStream(context);
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout_));
+  context.set_deadline(server::CallDeadline(timeout_));
 }
 
 }  // namespace coder::cli

@@ -53,4 +53,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(const GrpcChannelOp
   return grpc::CreateCustomChannel(options.target, credentials, arguments);
 }
 
+gpr_timespec CallDeadline(absl::Duration timeout) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_millis(absl::ToInt64Milliseconds(timeout), GPR_TIMESPAN));
+}
+
 }  // namespace coder::server

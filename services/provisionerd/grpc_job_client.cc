@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/server/grpc_channel.h"
 #include "libs/server/grpc_status.h"
 #include "services/provisionerd/proto_convert.h"
 
@@ -44,7 +45,7 @@ GrpcJobClient::GrpcJobClient(const std::shared_ptr<grpc::Channel>& channel, serv
 
 void GrpcJobClient::Prepare(grpc::ClientContext& context, absl::Duration timeout) const {
   context.AddMetadata("authorization", absl::StrCat("Bearer ", key_.Reveal()));
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+  context.set_deadline(server::CallDeadline(timeout));
 }
 
 absl::StatusOr<HeartbeatAnswer> GrpcJobClient::Heartbeat(const Lease& lease) {

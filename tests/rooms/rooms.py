@@ -26,7 +26,7 @@ RULES = [
     Rule("nats", r"#include\s+[<\"](nats/)?nats\.h|\bnatsConnection_\w+\(|\bjs_\w+\(", r"^libs/jetstream/",
          "go through libs/jetstream"),
     Rule("gRPC status", r"\bgrpc::Status\b",
-         r"(_service|_reactor|_client|_interceptor)\w*\.(cc|h)$|^libs/(status|server)/|^services/coderd-api/call\.h$|"
+         r"(_service|_handlers|_transfer|_reactor|_client|_stream|_interceptor)\w*\.(cc|h)$|^libs/(status|server)/|^services/coderd-api/call\.h$|"
          r"^cli/|" + _TESTS,
          "return absl::Status; the edge translates once"),
     Rule("flag", r"\bABSL_FLAG\(|\bABSL_DECLARE_FLAG\(", r"(^|/)(config|main)\.cc$|^libs/server/",
