@@ -27,7 +27,7 @@ CREATE UNIQUE INDEX workspaces_owner_name_key ON workspaces (owner_id, lower(nam
 CREATE INDEX workspaces_template_idx ON workspaces (template_id) WHERE deleted_at IS NULL;
 CREATE INDEX workspaces_organization_idx ON workspaces (organization_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX workspaces_next_start_idx ON workspaces (next_start_at)
-  WHERE deleted_at IS NULL AND autostart_schedule IS NOT NULL AND dormant_at IS NULL;
+  WHERE deleted_at IS NULL AND autostart_schedule IS NOT NULL;
 CREATE INDEX workspaces_deleting_idx ON workspaces (deleting_at) WHERE deleted_at IS NULL AND deleting_at IS NOT NULL;
 
 CREATE TABLE workspace_builds (
@@ -119,7 +119,7 @@ CREATE TABLE lifecycle_outcomes (
   nominal_at timestamptz NOT NULL,
   attempt integer NOT NULL DEFAULT 1 CHECK (attempt >= 1),
   outcome text NOT NULL CHECK (outcome IN ('applied', 'skipped', 'missed')),
-  -- A stable word, such as 'user_suspended'; empty when applied.
+  -- A stable word, such as 'USER_SUSPENDED'; empty when applied.
   reason text NOT NULL DEFAULT '',
   detail text NOT NULL DEFAULT '' CHECK (length(detail) <= 1024),
   build_id uuid REFERENCES workspace_builds,

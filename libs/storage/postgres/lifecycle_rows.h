@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "libs/lifecycle/decision.h"
+#include "libs/lifecycle/ids.h"
+#include "libs/pg/result.h"
+
+namespace coder::storage {
+
+/// A workspace as the lifecycle rules see it.
+struct LifecycleRow {
+  lifecycle::WorkspaceId workspace_id;
+  lifecycle::UserId owner_id;
+  lifecycle::LifecycleSnapshot snapshot;
+  /// The stored prefilter of the autostart rule.
+  std::optional<absl::Time> next_start_at;
+};
+
+/// A statement that selects the columns of a LifecycleRow: `with` (or nothing), the joined tables
+/// `from`, which name workspaces as w, and what follows, `rest`. Workspaces without a build fall
+/// out.
+std::string SelectLifecycleRows(absl::string_view with, absl::string_view from,
+                                absl::string_view rest);
+
+/// Reads a row of these columns.
+LifecycleRow ReadLifecycleRow(const pg::Result::Row& row);
+
+/// The first nominal autostart without an outcome, due or not; absent without a schedule and for
+/// one that cannot be read or never fires on an allowed day.
+std::optional<absl::Time> FirstUndecidedStart(const lifecycle::LifecycleSnapshot& snapshot);
+
+}  // namespace coder::storage

@@ -1,0 +1,383 @@
+#include "libs/storage/postgres/pg_lifecycle_store.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "libs/lifecycle/new_build.h"
+#include "libs/pg/pipeline.h"
+#include "libs/pg/transaction.h"
+#include "libs/server/log.h"
+#include "libs/status/error_reason.h"
+#include "libs/status/status_macros.h"
+#include "libs/storage/postgres/insert_build.h"
+#include "libs/storage/postgres/lifecycle_outcomes.h"
+#include "libs/storage/postgres/lifecycle_rows.h"
+#include "libs/storage/postgres/new_build_context.h"
+
+namespace coder::storage {
+namespace {
+
+using lifecycle::BuildTransition;
+using lifecycle::Decision;
+using lifecycle::LifecycleAction;
+using lifecycle::LifecycleKind;
+using lifecycle::WorkspaceId;
+
+// One arm for each rule, each from an index; wider than the rules, which decide.
+constexpr char kDue[] = R"sql(
+WITH due (id) AS (
+  SELECT id FROM workspaces
+  WHERE deleted_at IS NULL AND autostart_schedule IS NOT NULL
+    AND (next_start_at <= $1 OR next_start_at IS NULL)
+  UNION
+  SELECT w.id FROM workspaces w JOIN workspace_builds b ON b.id = w.latest_build_id
+  WHERE w.deleted_at IS NULL AND b.deadline IS NOT NULL AND b.transition = 'start'
+    AND b.deadline <= $1
+  UNION
+  SELECT w.id FROM users u JOIN workspaces w ON w.owner_id = u.id
+  JOIN workspace_builds b ON b.id = w.latest_build_id
+  WHERE u.status = 'suspended' AND w.deleted_at IS NULL AND b.transition = 'start'
+  UNION
+  SELECT w.id FROM templates t JOIN workspaces w ON w.template_id = t.id
+  JOIN workspace_builds b ON b.id = w.latest_build_id
+  JOIN provisioner_jobs j ON j.id = b.job_id
+  WHERE t.failure_ttl IS NOT NULL AND w.deleted_at IS NULL AND b.transition <> 'delete'
+    AND j.status = 'failed' AND j.completed_at <= $1 - t.failure_ttl
+  UNION
+  SELECT w.id FROM templates t JOIN workspaces w ON w.template_id = t.id
+  WHERE t.time_til_dormant IS NOT NULL AND w.deleted_at IS NULL AND w.dormant_at IS NULL
+    AND w.last_used_at <= $1 - t.time_til_dormant
+  UNION
+  SELECT id FROM workspaces
+  WHERE deleted_at IS NULL AND deleting_at IS NOT NULL AND deleting_at <= $1
+)
+)sql";
+
+const std::string& CandidatesSql() {
+  static const auto* const sql =
+      new std::string(SelectLifecycleRows(kDue, "due JOIN workspaces w ON w.id = due.id",
+                                          "WHERE due.id > $2 ORDER BY due.id LIMIT $3"));
+  return *sql;
+}
+
+const std::string& LockedRowsSql() {
+  static const auto* const sql = new std::string(
+      SelectLifecycleRows("", "workspaces w", "WHERE w.id = ANY($1::uuid[]) ORDER BY w.id"));
+  return *sql;
+}
+
+constexpr char kDatabaseTime[] = "SELECT clock_timestamp()";
+
+constexpr char kLock[] =
+    "SELECT id FROM workspaces WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE";
+
+// Rows that somebody holds are left to the next tick.
+constexpr char kFillNextStart[] = R"sql(
+WITH free AS (
+  SELECT w.id, n.schedule, n.next_start_at
+  FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS n (id, schedule, next_start_at)
+  JOIN workspaces w ON w.id = n.id
+  WHERE w.next_start_at IS NULL AND w.autostart_schedule = n.schedule
+  FOR UPDATE OF w SKIP LOCKED)
+UPDATE workspaces w SET next_start_at = free.next_start_at FROM free WHERE w.id = free.id)sql";
+
+constexpr char kMarkDormant[] = R"sql(
+UPDATE workspaces w
+SET dormant_at = clock_timestamp(),
+  deleting_at = clock_timestamp() + t.time_til_dormant_autodelete,
+  revision = w.revision + 1, updated_at = clock_timestamp()
+FROM templates t WHERE t.id = w.template_id AND w.id = ANY($1::uuid[]))sql";
+
+constexpr char kSetNextStart[] = R"sql(
+UPDATE workspaces w SET next_start_at = n.next_start_at
+FROM unnest($1::uuid[], $2::timestamptz[]) AS n (id, next_start_at)
+WHERE w.id = n.id AND w.next_start_at IS DISTINCT FROM n.next_start_at)sql";
+
+absl::Status CheckTick(absl::Time tick, absl::Time database_time) {
+  if (tick <= database_time + kMaxTickAhead) return absl::OkStatus();
+  return status::WithReason(
+      absl::FailedPreconditionError(absl::StrCat(
+          "decide for ", absl::FormatTime(tick, absl::UTCTimeZone()), ": the database's time is ",
+          absl::FormatTime(database_time, absl::UTCTimeZone()),
+          ", more than a minute earlier; set the scheduler's clock")),
+      "TICK_IN_FUTURE");
+}
+
+std::vector<std::string> TextsOf(const std::vector<WorkspaceId>& ids) {
+  std::vector<std::string> texts;
+  for (const WorkspaceId& id : ids) texts.push_back(id.ToString());
+  return texts;
+}
+
+BuildTransition TransitionOf(LifecycleAction action) {
+  switch (action) {
+    case LifecycleAction::kStart:
+      return BuildTransition::kStart;
+    case LifecycleAction::kDelete:
+      return BuildTransition::kDelete;
+    case LifecycleAction::kStop:
+    case LifecycleAction::kMarkDormant:
+    case LifecycleAction::kNone:
+      break;
+  }
+  return BuildTransition::kStop;
+}
+
+LifecycleResult Skipped(std::string reason, absl::string_view detail) {
+  return {.outcome = LifecycleOutcome::kSkipped,
+          .reason = std::move(reason),
+          .detail = std::string(detail)};
+}
+
+// One transaction over the workspaces of a batch; holds their locks.
+class Batch {
+ public:
+  Batch(pg::Transaction& tx, ids::UuidV7Generator& ids) : tx_(tx), ids_(ids) {}
+
+  absl::Status Run(absl::Time tick, const std::vector<LifecycleProposal>& proposals) {
+    RETURN_IF_ERROR(LockAndDecide(tick, proposals));
+    RETURN_IF_ERROR(DropRecordedActions());
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      Note(rows_[i], decisions_[i]);
+      RETURN_IF_ERROR(Prepare(rows_[i], decisions_[i]));
+    }
+    RETURN_IF_ERROR(InsertBuilds(tx_, builds_));
+    if (!dormant_.empty()) {
+      RETURN_IF_ERROR(tx_.Execute(kMarkDormant, {TextsOf(dormant_)}).status());
+    }
+    RETURN_IF_ERROR(RecordOutcomes(tx_, outcomes_));
+    return SetNextStarts();
+  }
+
+ private:
+  static LifecycleProposal KeyOf(const LifecycleRow& row, const Decision& decision) {
+    return {.workspace_id = row.workspace_id,
+            .kind = decision.kind,
+            .nominal_time = decision.nominal_time};
+  }
+
+  absl::Status LockAndDecide(absl::Time tick, const std::vector<LifecycleProposal>& proposals) {
+    std::set<WorkspaceId> unique;
+    for (const LifecycleProposal& proposal : proposals) unique.insert(proposal.workspace_id);
+    locked_.assign(unique.begin(), unique.end());
+    const std::vector<std::string> ids = TextsOf(locked_);
+    // Each statement sees what was committed when it began: the reads see what the lock waited
+    // for.
+    ASSIGN_OR_RETURN(
+        const std::vector<pg::Result> read,
+        tx_.Execute(
+            pg::Pipeline().Add(kLock, {ids}).Add(kDatabaseTime).Add(LockedRowsSql(), {ids})));
+    const auto now = read[1].Get<absl::Time>(0, 0);
+    RETURN_IF_ERROR(CheckTick(tick, now));
+    for (const pg::Result::Row row : read[2]) {
+      rows_.push_back(ReadLifecycleRow(row));
+      decisions_.push_back(lifecycle::NextTransition(rows_.back().snapshot, now));
+    }
+    return absl::OkStatus();
+  }
+
+  // What was done for a nominal time is not done for it again.
+  absl::Status DropRecordedActions() {
+    std::vector<LifecycleProposal> keys;
+    for (size_t i = 0; i < rows_.size(); ++i) keys.push_back(KeyOf(rows_[i], decisions_[i]));
+    ASSIGN_OR_RETURN(const auto recorded, FindOutcomes(tx_, keys));
+    for (size_t i = 0; i < recorded.size(); ++i) {
+      if (recorded[i] && recorded[i]->outcome == LifecycleOutcome::kApplied) {
+        decisions_[i].action = LifecycleAction::kNone;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // The autostarts that come to nothing.
+  void Note(const LifecycleRow& row, const Decision& decision) {
+    for (const lifecycle::UnusedSlot& slot : decision.unused_slots) {
+      outcomes_.push_back({.key = {.workspace_id = row.workspace_id,
+                                   .kind = LifecycleKind::kAutostart,
+                                   .nominal_time = slot.nominal_time},
+                           .result = {.outcome = slot.missed ? LifecycleOutcome::kMissed
+                                                             : LifecycleOutcome::kSkipped,
+                                      .reason = slot.reason,
+                                      .detail = slot.detail}});
+    }
+    if (!decision.schedule_error.empty()) {
+      // It has no nominal time; the build's makes it one record for each build.
+      outcomes_.push_back({.key = {.workspace_id = row.workspace_id,
+                                   .kind = LifecycleKind::kAutostart,
+                                   .nominal_time = row.snapshot.build_created_at},
+                           .result = Skipped(kScheduleInvalid, decision.schedule_error)});
+    }
+  }
+
+  absl::Status Prepare(const LifecycleRow& row, const Decision& decision) {
+    if (decision.action == LifecycleAction::kNone) return absl::OkStatus();
+    LifecycleResult result{.outcome = LifecycleOutcome::kApplied, .detail = decision.explanation};
+    if (decision.action != LifecycleAction::kMarkDormant) {
+      ASSIGN_OR_RETURN(result, PlanBuild(row, decision));
+    }
+    if (result.outcome == LifecycleOutcome::kApplied && decision.kind == LifecycleKind::kDormancy) {
+      dormant_.push_back(row.workspace_id);
+    }
+    outcomes_.push_back({.key = KeyOf(row, decision), .result = std::move(result)});
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<LifecycleResult> PlanBuild(const LifecycleRow& row, const Decision& decision) {
+    lifecycle::BuildRequest request;
+    request.transition = TransitionOf(decision.action);
+    ASSIGN_OR_RETURN(const lifecycle::NewBuildContext context,
+                     LockForNewBuild(tx_, row.workspace_id, request));
+    const auto plan = lifecycle::CheckNewBuild(context);
+    if (!plan.ok()) {
+      const auto reason = status::ReasonOf(plan.status());
+      return Skipped(reason ? reason->reason : "PARAMETERS_INVALID", plan.status().message());
+    }
+    if (!context.provisioner_available) {
+      return Skipped(kNoProvisioner,
+                     "no provisioner with the template version's tags was seen within 90 seconds");
+    }
+    BuildToInsert build;
+    build.id = lifecycle::BuildId(ids_.Next());
+    build.job = lifecycle::JobId(ids_.Next());
+    build.workspace = row.workspace_id;
+    build.version = context.version.id;
+    build.transition = request.transition;
+    build.reason = decision.reason;
+    build.initiator = row.owner_id;
+    build.plan = *plan;
+    builds_.push_back(build);
+    return LifecycleResult{.outcome = LifecycleOutcome::kApplied,
+                           .detail = decision.explanation,
+                           .build_id = build.id};
+  }
+
+  absl::Status SetNextStarts() {
+    const std::vector<std::string> ids = TextsOf(locked_);
+    ASSIGN_OR_RETURN(const pg::Result rows, tx_.Execute(LockedRowsSql(), {ids}));
+    std::vector<std::string> workspaces;
+    std::vector<std::optional<absl::Time>> next;
+    for (const pg::Result::Row row : rows) {
+      const LifecycleRow read = ReadLifecycleRow(row);
+      workspaces.push_back(read.workspace_id.ToString());
+      next.push_back(FirstUndecidedStart(read.snapshot));
+    }
+    return tx_.Execute(kSetNextStart, {workspaces, next}).status();
+  }
+
+  pg::Transaction& tx_;
+  ids::UuidV7Generator& ids_;
+  std::vector<WorkspaceId> locked_;
+  // One for each locked workspace that has a build.
+  std::vector<LifecycleRow> rows_;
+  std::vector<Decision> decisions_;
+  std::vector<BuildToInsert> builds_;
+  std::vector<WorkspaceId> dormant_;
+  std::vector<OutcomeRecord> outcomes_;
+};
+
+// Whether the fault may lie in one workspace's rows, and not in the connection or the call.
+bool MayBeOneRow(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kInternal:
+      return true;
+    case absl::StatusCode::kFailedPrecondition: {
+      const auto reason = status::ReasonOf(status);
+      return !reason || reason->reason != "TICK_IN_FUTURE";
+    }
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<LifecycleCandidate>> PgLifecycleStore::Candidates(
+    absl::Time tick, const WorkspaceId& after, int limit, clock::Deadline deadline) {
+  return pg::RunInTransaction(
+      pool_, {.deadline = deadline},
+      [&](pg::Transaction& tx) -> absl::StatusOr<std::vector<LifecycleCandidate>> {
+        ASSIGN_OR_RETURN(const pg::Result now, tx.Execute(kDatabaseTime));
+        RETURN_IF_ERROR(CheckTick(tick, now.Get<absl::Time>(0, 0)));
+        ASSIGN_OR_RETURN(const pg::Result rows,
+                         tx.Execute(CandidatesSql(), {tick, after.ToString(), limit}));
+        std::vector<LifecycleCandidate> candidates;
+        std::vector<std::string> ids, schedules;
+        std::vector<absl::Time> next_starts;
+        for (const pg::Result::Row row : rows) {
+          const LifecycleRow read = ReadLifecycleRow(row);
+          candidates.push_back({read.workspace_id, read.snapshot});
+          if (read.next_start_at) continue;
+          const auto next = FirstUndecidedStart(read.snapshot);
+          if (!next) continue;
+          ids.push_back(read.workspace_id.ToString());
+          schedules.push_back(read.snapshot.autostart_schedule);
+          next_starts.push_back(*next);
+        }
+        if (!ids.empty()) {
+          RETURN_IF_ERROR(tx.Execute(kFillNextStart, {ids, schedules, next_starts}).status());
+        }
+        return candidates;
+      });
+}
+
+absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::Apply(
+    absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
+  if (proposals.size() > kMaxLifecycleChunk) {
+    return absl::InvalidArgumentError(absl::StrCat("apply ", proposals.size(),
+                                                   " lifecycle decisions: at most ",
+                                                   kMaxLifecycleChunk, " at once"));
+  }
+  auto results = ApplyOnce(tick, proposals, deadline);
+  if (!results.ok() && MayBeOneRow(results.status())) {
+    return ApplyOneByOne(tick, proposals, deadline);
+  }
+  return results;
+}
+
+absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::ApplyOnce(
+    absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
+  return pg::RunInTransaction(
+      pool_, {.deadline = deadline},
+      [&](pg::Transaction& tx) -> absl::StatusOr<std::vector<LifecycleResult>> {
+        RETURN_IF_ERROR(Batch(tx, ids_).Run(tick, proposals));
+        ASSIGN_OR_RETURN(const auto found, FindOutcomes(tx, proposals));
+        std::vector<LifecycleResult> results;
+        for (const auto& one : found) results.push_back(one.value_or(LifecycleResult{}));
+        return results;
+      });
+}
+
+absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::ApplyOneByOne(
+    absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
+  std::map<WorkspaceId, std::vector<size_t>> places;
+  for (size_t i = 0; i < proposals.size(); ++i) places[proposals[i].workspace_id].push_back(i);
+  std::vector<LifecycleResult> results(proposals.size());
+  for (const auto& [workspace, own_places] : places) {
+    std::vector<LifecycleProposal> own;
+    for (size_t place : own_places) own.push_back(proposals[place]);
+    const auto own_results = ApplyOnce(tick, own, deadline);
+    if (!own_results.ok() && !MayBeOneRow(own_results.status())) return own_results.status();
+    if (!own_results.ok()) {
+      log::Error("a workspace's lifecycle decisions cannot be written",
+                 {{"workspace_id", workspace.ToString()}, {"error", own_results.status()}});
+    }
+    for (size_t i = 0; i < own.size(); ++i) {
+      results[own_places[i]] =
+          own_results.ok()
+              ? (*own_results)[i]
+              : Skipped(kWriteFailed, "the server cannot write this workspace; its log says why");
+    }
+  }
+  return results;
+}
+
+}  // namespace coder::storage

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+#include "libs/ids/uuid.h"
+#include "libs/pg/pool.h"
+#include "libs/storage/lifecycle_store.h"
+
+namespace coder::storage {
+
+/// LifecycleStore in PostgreSQL. The time that decides is clock_timestamp() after the locks.
+class PgLifecycleStore : public LifecycleStore {
+ public:
+  /// Pool and generator must outlive the store.
+  PgLifecycleStore(pg::Pool& pool, ids::UuidV7Generator& ids) : pool_(pool), ids_(ids) {}
+
+  absl::StatusOr<std::vector<LifecycleCandidate>> Candidates(absl::Time tick,
+                                                             const lifecycle::WorkspaceId& after,
+                                                             int limit,
+                                                             clock::Deadline deadline) override;
+
+  absl::StatusOr<std::vector<LifecycleResult>> Apply(
+      absl::Time tick, const std::vector<LifecycleProposal>& proposals,
+      clock::Deadline deadline) override;
+
+ private:
+  absl::StatusOr<std::vector<LifecycleResult>> ApplyOnce(
+      absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline);
+  absl::StatusOr<std::vector<LifecycleResult>> ApplyOneByOne(
+      absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline);
+
+  pg::Pool& pool_;
+  ids::UuidV7Generator& ids_;
+};
+
+}  // namespace coder::storage
