@@ -96,6 +96,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   p.program.Add(p.schema_check);
 
   WireIdentity(p.wiring);
+  WireJobs(p.wiring);
 
   p.grpc.OnDrain([&p] { p.admin.SetDraining(); });
   p.program.Add(p.grpc);

@@ -16,6 +16,7 @@
 #include "libs/server/program.h"
 #include "services/coderd-api/call.h"
 #include "services/coderd-api/config.h"
+#include "services/coderd-api/job_signals.h"
 
 namespace coder::api {
 
@@ -73,12 +74,20 @@ class Wiring {
     return part;
   }
 
+  /// Poke after a commit that queued a job, or changed a job or its log: who waits for it in this
+  /// process then looks at once.
+  JobQueueSignal& job_queue() { return job_queue_; }
+  JobLogSignal& job_logs() { return job_logs_; }
+
  private:
   const Shared shared_;
+  JobQueueSignal job_queue_;
+  JobLogSignal job_logs_;
   std::vector<std::shared_ptr<void>> owned_;
 };
 
 /// One function for each slice, in `wire_<slice>.cc`; app.cc calls them all.
 void WireIdentity(Wiring& wiring);
+void WireJobs(Wiring& wiring);
 
 }  // namespace coder::api

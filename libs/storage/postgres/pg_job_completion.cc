@@ -160,12 +160,13 @@ absl::Status ScheduleWorkspace(pg::Transaction& transaction, const LockedJob& jo
 }
 
 absl::Status Build(pg::Transaction& transaction, const LeaseClaim& claim,
-                   const std::vector<ResourceRecord>& resources,
-                   const std::vector<StageTiming>& timings, ids::UuidV7Generator& ids) {
+                   std::vector<ResourceRecord> resources, const std::vector<StageTiming>& timings,
+                   ids::UuidV7Generator& ids) {
   constexpr absl::string_view kAttempt = "complete build job";
   ASSIGN_OR_RETURN(const LockedJob job, LockClaimedJob(transaction, claim, kAttempt));
   ASSIGN_OR_RETURN(const bool go_on, MayEnd(job, claim, JobType::kWorkspaceBuild, kAttempt));
   if (!go_on) return absl::OkStatus();
+  for (ResourceRecord& resource : resources) resource.transition = job.transition;
   pg::Pipeline writes;
   AddResources(writes, claim.job, resources, ids);
   AddTimings(writes, claim.job, timings);

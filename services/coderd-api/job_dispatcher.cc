@@ -1,0 +1,174 @@
+#include "services/coderd-api/job_dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/clock/deadline.h"
+#include "libs/server/log.h"
+
+namespace coder::api {
+
+JobDispatcher::JobDispatcher(storage::JobStore& store, Options options)
+    : store_(store), options_(std::move(options)) {}
+
+JobDispatcher::~JobDispatcher() { Stop(); }
+
+absl::Status JobDispatcher::Start() {
+  for (int i = 0; i < options_.threads; ++i) {
+    threads_.emplace_back([this](std::stop_token stop) { Run(std::move(stop)); });
+  }
+  return absl::OkStatus();
+}
+
+void JobDispatcher::Stop() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+  threads_.clear();
+}
+
+void JobDispatcher::Request(const JobDomain& domain, const lifecycle::ProvisionerDaemonId& daemon,
+                            std::shared_ptr<JobReceiver> receiver) {
+  const std::lock_guard lock(mutex_);
+  Waiting& waiting = domains_[domain];
+  const bool first = waiting.tickets.empty();
+  waiting.tickets.push_back({daemon, std::move(receiver)});
+  // Others waiting already means that the queue holds nothing for this domain.
+  if (first) MarkDue(domain, waiting);
+}
+
+void JobDispatcher::Withdraw(const JobReceiver& receiver) {
+  std::vector<std::shared_ptr<JobReceiver>> answers;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [domain, waiting] : domains_) {
+      std::erase_if(waiting.tickets, [&](Ticket& ticket) {
+        if (ticket.receiver.get() != &receiver) return false;
+        answers.push_back(std::move(ticket.receiver));
+        return true;
+      });
+      if (waiting.current.receiver.get() == &receiver) waiting.current.withdrawn = true;
+    }
+  }
+  for (const auto& answered : answers) answered->Withdrawn();
+}
+
+void JobDispatcher::Forget(const JobReceiver& receiver) {
+  std::vector<std::shared_ptr<JobReceiver>> dropped;
+  const std::lock_guard lock(mutex_);
+  for (auto& [domain, waiting] : domains_) {
+    std::erase_if(waiting.tickets, [&](Ticket& ticket) {
+      if (ticket.receiver.get() != &receiver) return false;
+      dropped.push_back(std::move(ticket.receiver));
+      return true;
+    });
+    if (waiting.current.receiver.get() == &receiver) {
+      dropped.push_back(std::move(waiting.current.receiver));
+    }
+  }
+}
+
+void JobDispatcher::Wake(const lifecycle::OrganizationId& organization) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [domain, waiting] : domains_) {
+    if (domain.organization == organization) MarkDue(domain, waiting);
+  }
+}
+
+void JobDispatcher::WakeAll() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [domain, waiting] : domains_) MarkDue(domain, waiting);
+}
+
+void JobDispatcher::Release(const storage::LeaseClaim& claim) {
+  const std::lock_guard lock(mutex_);
+  to_release_.push_back(claim);
+  changed_.notify_one();
+}
+
+void JobDispatcher::MarkDue(const JobDomain& domain, Waiting& waiting) {
+  if (waiting.busy) {
+    waiting.again = true;
+  } else if (!waiting.due) {
+    waiting.due = true;
+    due_.push_back(domain);
+    changed_.notify_one();
+  }
+}
+
+void JobDispatcher::Run(std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, stop, [this] { return !due_.empty() || !to_release_.empty(); });
+    if (!to_release_.empty()) {
+      const storage::LeaseClaim claim = to_release_.front();
+      to_release_.pop_front();
+      lock.unlock();
+      const absl::Status released =
+          store_.ReleaseJob(claim, clock::Deadline::After(options_.query_timeout));
+      if (!released.ok()) {
+        log::Warn("give a job back to the queue",
+                  {{"job_id", claim.job.ToString()}, {"error", released}});
+      }
+      lock.lock();
+      for (auto& [domain, waiting] : domains_) {
+        if (domain.organization == claim.organization) MarkDue(domain, waiting);
+      }
+      continue;
+    }
+    if (stop.stop_requested()) return;
+    const JobDomain domain = due_.front();
+    due_.pop_front();
+    Serve(lock, domain);
+  }
+}
+
+void JobDispatcher::Serve(std::unique_lock<std::mutex>& lock, const JobDomain& domain) {
+  Waiting& waiting = domains_[domain];
+  waiting.due = false;
+  if (waiting.tickets.empty()) {
+    domains_.erase(domain);
+    return;
+  }
+  waiting.current = std::move(waiting.tickets.front());
+  waiting.tickets.pop_front();
+  waiting.busy = true;
+  waiting.again = false;
+  const Ticket ticket = waiting.current;
+  lock.unlock();
+  const bool found = LookFor(domain, ticket);
+  lock.lock();
+  // The entry stays while it is busy.
+  waiting.busy = false;
+  Ticket current = std::exchange(waiting.current, {});
+  const bool unanswered = !found && current.receiver != nullptr;
+  // At the end: should this daemon be what keeps jobs from it, the next look is for another.
+  if (unanswered && !current.withdrawn) waiting.tickets.push_back(current);
+  if (waiting.tickets.empty()) {
+    domains_.erase(domain);
+  } else if (found || waiting.again) {
+    MarkDue(domain, waiting);
+  }
+  if (unanswered && current.withdrawn) {
+    lock.unlock();
+    current.receiver->Withdrawn();
+    lock.lock();
+  }
+}
+
+bool JobDispatcher::LookFor(const JobDomain& domain, const Ticket& ticket) {
+  const auto job = store_.AcquireJob(
+      {ticket.daemon, domain.organization, domain.provisioners, domain.tags, options_.lease},
+      clock::Deadline::After(options_.query_timeout));
+  if (!job.ok()) {
+    log::Warn("look for a job", {{"error", job.status()}});
+    return false;
+  }
+  if (!*job) return false;
+  if (ticket.receiver->Deliver(**job)) {
+    if (options_.on_delivered) options_.on_delivered(**job);
+  } else {
+    Release({(*job)->id, (*job)->token, (*job)->organization});
+  }
+  return true;
+}
+
+}  // namespace coder::api
