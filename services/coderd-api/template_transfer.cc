@@ -10,6 +10,7 @@
 #include "absl/synchronization/notification.h"
 #include "libs/archive/template_archive.h"
 #include "libs/auth/token.h"
+#include "libs/server/grpc_channel.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
 #include "services/coderd-api/request_fields.h"
@@ -109,8 +110,7 @@ class TemplateService::Transfer {
  private:
   Transfer(std::atomic<int>& running, grpc::ServerContext& context, const CallContext& call)
       : running_(running), deadline_(call.deadline) {
-    const auto left = absl::ToChronoMilliseconds(deadline_.Remaining());
-    cutoff_.Set(std::chrono::system_clock::now() + left, [this, &context](bool expired) {
+    cutoff_.Set(server::CallDeadline(deadline_.Remaining()), [this, &context](bool expired) {
       if (expired) context.TryCancel();
       done_.Notify();
     });
