@@ -218,24 +218,24 @@ absl::Status Watch(const CommandLine& line, const WatchOptions& options) {
   clock::SystemClock clock;
   absl::Duration pause = absl::Milliseconds(100);
   bool done = false;
-  while (true) {
+  absl::Status status;
+  while (!done) {
     const std::string before = printer.token();
-    const absl::Status status = ReadStream(session, request, printer, interrupts, done);
+    status = ReadStream(session, request, printer, interrupts, done);
     if (!printer.token().empty()) {
       request.set_resume_token(printer.token());
       request.set_snapshot(false);
       request.clear_start_time();
     }
-    if (done || !IsResumable(status)) {
-      if (!printer.token().empty()) std::cerr << "resume with: --from " << printer.token() << "\n";
-      return status;
-    }
+    if (done || !IsResumable(status)) break;
     pause =
         printer.token() == before ? std::min(pause * 2, absl::Seconds(5)) : absl::Milliseconds(100);
     std::cerr << "stream ended (" << status.message() << "); resuming\n";
     clock.Wait(pause, std::stop_token());
-    if (interrupts.Pending()) return absl::OkStatus();
+    done = interrupts.Pending();
   }
+  if (!printer.token().empty()) std::cerr << "resume with: --from " << printer.token() << "\n";
+  return done ? absl::OkStatus() : status;
 }
 
 }  // namespace

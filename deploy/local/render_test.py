@@ -39,9 +39,13 @@ class _Server:
 
 class ServicesTest(unittest.TestCase):
     def setUp(self):
-        ports = {name: 5000 + number for number, name in enumerate(services.port_names())}
-        self.wiring = services.Wiring(_Server(), _Server(), ports, "/bin/tofu", "/c.tfrc", None, ["terraform"])
-        self.wiring = self.wiring._replace(data=data_dir.DataDir("/data"))
+        instances = {name: name for name in services.NAMES} | {"coderd-api-2": "coderd-api"}
+        ports = {name: 5000 + number for number, name in enumerate(services.port_names(instances))}
+        self.wiring = services.Wiring(_Server(), _Server(), ports, "/bin/tofu", "/c.tfrc", data_dir.DataDir("/data"),
+                                      ["terraform"], ["coderd-api"])
+
+    def command(self, service, flags=()):
+        return services.command(service, service.name, self.wiring, flags)
 
     def test_all_four_are_there_in_the_order_they_start(self):
         self.assertEqual(services.NAMES, ["coderd-api", "pubsub-relay", "provisionerd", "autostart-scheduler"])
@@ -49,7 +53,7 @@ class ServicesTest(unittest.TestCase):
     def test_each_has_its_own_admin_port(self):
         seen = set()
         for service in services.SERVICES:
-            flags = [flag for flag in services.command(service, self.wiring) if str(flag).startswith("--admin-listen=")]
+            flags = [flag for flag in self.command(service) if str(flag).startswith("--admin-listen=")]
             self.assertEqual(len(flags), 1)
             seen.add(flags[0])
         self.assertEqual(len(seen), 4)
@@ -63,16 +67,27 @@ class ServicesTest(unittest.TestCase):
 
     def test_no_credential_is_on_a_command_line(self):
         for service in services.SERVICES:
-            self.assertFalse([part for part in services.command(service, self.wiring) if "scheme://" in str(part)])
+            self.assertFalse([part for part in self.command(service) if "scheme://" in str(part)])
 
     def test_secrets_travel_as_files_and_work_directories_are_short(self):
-        commands = {service.name: services.command(service, self.wiring) for service in services.SERVICES}
+        commands = {service.name: self.command(service) for service in services.SERVICES}
         self.assertIn("--provisioner-key-file=/data/provisioner.key", commands["provisionerd"])
         self.assertIn("--service-token-file=/data/service.token", commands["autostart-scheduler"])
         self.assertLessEqual(len(services.work_dir(self.wiring.data)), 40)
 
+    def test_a_replica_has_ports_of_its_own_and_clients_balance_over_both(self):
+        replica = services.command(services.by_name("coderd-api"), "coderd-api-2", self.wiring, ["--ring-events=64"])
+        for flag in ("--grpc-listen=", "--admin-listen="):
+            self.assertFalse({part for part in map(str, replica) if part.startswith(flag)} &
+                             set(map(str, self.command(services.by_name("coderd-api")))))
+        self.assertEqual(replica[-1], "--ring-events=64")
+        wiring = self.wiring._replace(apis=["coderd-api", "coderd-api-2"])
+        client = services.command(services.by_name("autostart-scheduler"), "autostart-scheduler", wiring)
+        both = [f"127.0.0.1:{wiring.ports[name + ' grpc']}" for name in wiring.apis]
+        self.assertIn(f"--api-address=ipv4:{','.join(both)}", client)
+
     def test_the_watch_is_on(self):
-        flags = services.command(services.SERVICES[0], self.wiring)
+        flags = self.command(services.SERVICES[0])
         self.assertIn("--experiments=workspace-build-updates", flags)
 
 

@@ -15,9 +15,18 @@ NAMES = _SERVERS + services.NAMES
 class Suite:
     """The suite of one data directory.  The caller holds the directory's lock."""
 
-    def __init__(self, data, provisioners=("terraform", "echo")):
+    def __init__(self, data, provisioners=("terraform", "echo"), engine_files=None, flags=None, replicas=None):
+        """A suite whose parts differ from the usual where arguments say so.
+
+        `engine_files` are (program, configuration) of the engine instead of the one ./dev provides.  `flags` maps an
+        instance's name to options on top of its usual ones, `replicas` the names of further instances to their services.
+        """
         self.data = data
         self.provisioners = provisioners
+        self.instances = {name: name for name in services.NAMES} | (replicas or {})
+        self.names = _SERVERS + list(self.instances)
+        self._engine_files = engine_files
+        self._flags = flags or {}
         self.processes = processes.Processes(data)
         self.ports = {}
         self.postgres = None
@@ -25,7 +34,7 @@ class Suite:
 
     def running(self):
         """Names of the processes that run now."""
-        return [name for name in NAMES if self.processes.find(name)]
+        return [name for name in self.names if self.processes.find(name)]
 
     def connect(self, fixed=None):
         """Settles the ports, so that addresses can be told."""
@@ -39,9 +48,9 @@ class Suite:
         """Takes over the ports of the last start, without checking or changing them."""
         self.ports = ports.remembered(self.data.ports)
 
-    @staticmethod
-    def port_names():
-        return _SERVERS + services.port_names()
+    def port_names(self):
+        """Every port the suite needs, by name."""
+        return _SERVERS + services.port_names(self.instances)
 
     def start_servers(self):
         """Starts PostgreSQL and NATS unless they run."""
@@ -70,42 +79,52 @@ class Suite:
 
     def prepare_services(self):
         """Migrates and settles what the services are told; returns the wiring."""
-        program, config = engine.prepare()
+        program, config = self._engine_files or engine.prepare()
         self._make_secret(self.data.keyring, "new-key")
         self._make_secret(self.data.service_token, "new-service-token")
         self._migrate()
-        return services.Wiring(self.postgres, self.nats, self.ports, program, config, self.data, self.provisioners)
+        apis = [name for name, service in self.instances.items() if service == "coderd-api"]
+        return services.Wiring(self.postgres, self.nats, self.ports, program, config, self.data, self.provisioners, apis)
 
     def start_service(self, name, wiring):
-        """Starts one service unless it runs, and waits until it is ready."""
+        """Starts one instance unless it runs, and waits until it is ready."""
         if self.processes.find(name):
             return
         say.step(f"starting {name}")
-        service = next(service for service in services.SERVICES if service.name == name)
-        self.processes.start(name, services.command(service, wiring), service.environment(wiring))
+        service = services.by_name(self.instances[name])
+        command = services.command(service, name, wiring, self._flags.get(name, ()))
+        self.processes.start(name, command, service.environment(wiring))
         admin = self.ports[f"{name} admin"]
         self.processes.wait_ready(name, lambda: processes.answers_http(admin, "/readyz"))
 
     def account(self):
         """The launcher's own account at the running API."""
-        return account.Account(self.data, f"{ports.HOST}:{self.ports['coderd-api grpc']}")
+        return account.Account(self.data, self.api_address())
+
+    def api_address(self, instance="coderd-api"):
+        """host:port of the API."""
+        return f"{ports.HOST}:{self.ports[instance + ' grpc']}"
 
     def start_services(self):
-        """Starts all four; a new deployment gets its first user and a provisioner key on the way."""
+        """Starts all four and the replicas; a new deployment gets its first user and a provisioner key on the way.
+
+        Returns the wiring.
+        """
         wiring = self.prepare_services()
         self.start_service("coderd-api", wiring)
         admin = self.account()
         admin.log_in()
         admin.ensure_provisioner_key()
         admin.ensure_token()
-        for name in services.NAMES:
+        for name in self.instances:
             self.start_service(name, wiring)
+        return wiring
 
     def up(self, fixed=None):
         """Builds and starts all; what was started is stopped again when a part does not come up."""
         self.data.prepare()
         before = self.running()
-        if before and len(before) < len(NAMES):
+        if before and len(before) < len(self.names):
             say.note(f"running already: {', '.join(before)}")
         self.connect(fixed)
         say.step("building the services")
@@ -120,7 +139,7 @@ class Suite:
     def down(self, keep=()):
         """Stops what runs, in reverse order of starting, except the named; returns what was stopped."""
         stopped = []
-        for name in reversed(NAMES):
+        for name in reversed(self.names):
             if name not in keep and self.processes.find(name):
                 say.step(f"stopping {name}")
                 stop_signal = {"stop_signal": postgres.STOP_SIGNAL} if name == postgres.NAME else {}
@@ -146,14 +165,14 @@ class Suite:
     def status_rows(self):
         """(name, what it does) for every process."""
         rows = []
-        for name in NAMES:
+        for name in self.names:
             known = self.processes.find(name)
             if known is None:
                 rows.append((name, "stopped"))
                 continue
             age = int(time.time() - known.since)
             health = ""
-            if name in services.NAMES:
+            if name in self.instances:
                 ready = processes.answers_http(self.ports[f"{name} admin"], "/readyz")
                 health = ", ready" if ready else ", not ready"
             rows.append((name, f"running{health}, pid {known.pid}, {age // 3600}:{age // 60 % 60:02}:{age % 60:02}"))

@@ -12,6 +12,13 @@ def cache_dir():
     return pathlib.Path(base) / "coder-suite"
 
 
+def built():
+    """Where Bazel puts what it built: among the runfiles in a test, else under bazel-bin."""
+    if "TEST_SRCDIR" in os.environ:
+        return pathlib.Path(os.environ["TEST_SRCDIR"]) / os.environ["TEST_WORKSPACE"]
+    return ROOT / "bazel-bin"
+
+
 def versions():
     """tools/versions.env as a dict of strings."""
     pairs = {}
