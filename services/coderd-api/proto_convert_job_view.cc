@@ -2,16 +2,10 @@
 
 #include <string>
 
-#include "libs/events/build_enums.h"
 #include "libs/events/proto_time.h"
 
 namespace coder::api {
 namespace {
-
-v1::JobType TypeToProto(lifecycle::JobType type) {
-  return type == lifecycle::JobType::kWorkspaceBuild ? v1::JOB_TYPE_WORKSPACE_BUILD
-                                                     : v1::JOB_TYPE_TEMPLATE_VERSION_IMPORT;
-}
 
 v1::LogLevel LevelToProto(storage::LogLevel level) {
   switch (level) {
@@ -36,28 +30,6 @@ v1::ProvisionerDaemonStatus StatusToProto(const storage::DaemonView& view) {
 }
 
 }  // namespace
-
-void FillProto(const storage::JobView& view, v1::ProvisionerJob& message) {
-  message.set_id(view.id.ToString());
-  message.set_type(TypeToProto(view.type));
-  message.set_status(events::ToProto(view.status));
-  message.set_organization_id(view.organization.ToString());
-  message.set_initiator_id(view.initiator.ToString());
-  message.set_provisioner(view.provisioner);
-  message.mutable_tags()->insert(view.tags.begin(), view.tags.end());
-  *message.mutable_create_time() = events::ToProto(view.created_at);
-  if (view.started_at) *message.mutable_start_time() = events::ToProto(*view.started_at);
-  if (view.canceled_at) *message.mutable_cancel_time() = events::ToProto(*view.canceled_at);
-  if (view.completed_at) *message.mutable_complete_time() = events::ToProto(*view.completed_at);
-  message.set_error(view.error);
-  message.set_error_code(view.error_code);
-  if (view.worker) message.set_worker_id(view.worker->ToString());
-  message.set_worker_name(view.worker_name);
-  message.set_logs_overflowed(view.logs_overflowed);
-  message.set_matching_provisioners(view.matching_provisioners);
-  if (view.version) message.set_template_version_id(view.version->ToString());
-  if (view.build) message.set_build_id(view.build->ToString());
-}
 
 void FillProto(const storage::StoredLogLine& line, v1::JobLog& message) {
   message.set_id(line.id);

@@ -6,8 +6,7 @@
 
 namespace coder::api {
 
-/// Jobs, their logs and their daemons as clients see them.
-void FillProto(const storage::JobView& view, v1::ProvisionerJob& message);
+/// Lines of a job's log and provisioner daemons as clients see them; jobs are in proto_convert_job.
 void FillProto(const storage::StoredLogLine& line, v1::JobLog& message);
 void FillProto(const storage::DaemonView& view, v1::ProvisionerDaemon& message);
 

@@ -15,6 +15,7 @@
 #include "libs/storage/postgres/testing/sample_world.h"
 #include "libs/testing/matchers.h"
 #include "services/coderd-api/daemon_presence_pass.h"
+#include "services/coderd-api/provisioner_job_rpcs.h"
 #include "services/coderd-api/provisioner_service.h"
 #include "services/coderd-api/stream_job_logs_reactor.h"
 
@@ -36,20 +37,6 @@ std::string ReasonOf(const grpc::Status& status) {
   return reason ? reason->reason : "";
 }
 
-// Only the log stream of the build service.
-class LogService final
-    : public v1::BuildService::WithCallbackMethod_StreamJobLogs<v1::BuildService::Service> {
- public:
-  explicit LogService(StreamJobLogsParts& parts) : parts_(parts) {}
-  StreamJobLogsReactorBase* StreamJobLogs(grpc::CallbackServerContext* context,
-                                          const v1::StreamJobLogsRequest* request) override {
-    return StartStreamJobLogs(parts_, context, request);
-  }
-
- private:
-  StreamJobLogsParts& parts_;
-};
-
 // The service on a port, with a daemon's key and a member's token.
 struct Fixture {
   Fixture() {
@@ -67,9 +54,11 @@ struct Fixture {
     log_signal.Subscribe([this](const auto& id) { followers.Wake(id); });
     grpc.AddService(service, "coder.provisioner.v1.ProvisionerService");
     grpc.AddService(logs, "coder.api.v1.BuildService");
+    grpc.AddService(admin, "coder.api.v1.ProvisionerAdminService");
     REQUIRE_THAT(dispatcher.Start(), IsOk());
     REQUIRE_THAT(grpc.Start(), IsOk());
     stub = pb::ProvisionerService::NewStub(grpc.InProcessChannel());
+    admin_stub = v1::ProvisionerAdminService::NewStub(grpc.InProcessChannel());
     log_stub = v1::BuildService::NewStub(grpc.InProcessChannel());
   }
 
@@ -162,10 +151,12 @@ struct Fixture {
   ProvisionerService service{
       {gate, store, keyring, poker, queue_signal, log_signal, acquire, kLease, nullptr}};
   StreamJobLogsParts log_parts{gate, views, work, followers};
-  LogService logs{log_parts};
+  BuildLogService logs{log_parts};
+  ProvisionerJobRpcs admin{gate, views};
   server::GrpcServer grpc{{.drain_delay = absl::ZeroDuration()}, clock, registry};
   std::unique_ptr<pb::ProvisionerService::Stub> stub;
   std::unique_ptr<v1::BuildService::Stub> log_stub;
+  std::unique_ptr<v1::ProvisionerAdminService::Stub> admin_stub;
 };
 
 // A daemon's end of an AcquireJobs stream.
@@ -425,6 +416,45 @@ TEST_CASE("a follower reads a log as it grows and ends with the job") {
   CHECK(message.job().error() == "no space");
   CHECK_FALSE(reader->Read(&message));
   CHECK_THAT(Of(reader->Finish()), IsOk());
+}
+
+TEST_CASE("administrators see jobs by pages, and the daemons of their organization") {
+  Fixture f;
+  for (int i = 0; i < 3; ++i) f.QueueBuild("ws" + std::to_string(i));
+  Daemon daemon(f, 2);
+  const pb::Lease lease = daemon.Job().lease();
+  f.world.Run("UPDATE users SET site_roles = '{owner}' WHERE id = $1", {f.world.owner.ToString()});
+
+  v1::ListProvisionerJobsRequest list;
+  list.set_organization_id(f.world.organization.ToString());
+  list.set_page_size(3);
+  v1::ListProvisionerJobsResponse page;
+  REQUIRE_THAT(Of(f.admin_stub->ListProvisionerJobs(f.Context(f.user.text).get(), list, &page)),
+               IsOk());
+  CHECK(page.jobs_size() == 3);
+  list.set_page_token(page.next_page_token());
+  REQUIRE_THAT(Of(f.admin_stub->ListProvisionerJobs(f.Context(f.user.text).get(), list, &page)),
+               IsOk());
+  CHECK(page.jobs_size() == 1);
+  CHECK(page.next_page_token().empty());
+
+  v1::GetProvisionerJobRequest get;
+  get.set_id(lease.job_id());
+  v1::GetProvisionerJobResponse got;
+  REQUIRE_THAT(Of(f.admin_stub->GetProvisionerJob(f.Context(f.user.text).get(), get, &got)),
+               IsOk());
+  CHECK(got.job().worker_name() == "daemon");
+  CHECK(got.job().matching_provisioners() == 1);
+
+  v1::ListProvisionerDaemonsRequest daemons;
+  daemons.set_organization_id(f.world.organization.ToString());
+  v1::ListProvisionerDaemonsResponse listed;
+  REQUIRE_THAT(
+      Of(f.admin_stub->ListProvisionerDaemons(f.Context(f.user.text).get(), daemons, &listed)),
+      IsOk());
+  REQUIRE(listed.daemons_size() == 1);
+  CHECK(listed.daemons(0).status() == v1::PROVISIONER_DAEMON_STATUS_BUSY);
+  CHECK(listed.daemons(0).slots() == 2);
 }
 
 TEST_CASE("a log is nobody's who may not see the workspace") {

@@ -8,6 +8,7 @@
 #include "libs/auth/policy.h"
 #include "libs/server/grpc_status.h"
 #include "libs/status/status_macros.h"
+#include "services/coderd-api/proto_convert_job.h"
 #include "services/coderd-api/proto_convert_job_view.h"
 
 namespace coder::api {
@@ -132,7 +133,7 @@ absl::StatusOr<bool> Follower::Read() {
   }
   const bool all = static_cast<int>(lines.size()) < kLinesAtOnce;
   if (all && (lifecycle::IsFinal(job->status) || !request_.follow())) {
-    FillProto(*job, *response_.mutable_job());
+    *response_.mutable_job() = JobViewToProto(*job);
     last_ = true;
   }
   return last_ || !lines.empty();

@@ -60,4 +60,20 @@ StreamJobLogsReactorBase* StartStreamJobLogs(StreamJobLogsParts& parts,
                                              grpc::CallbackServerContext* context,
                                              const v1::StreamJobLogsRequest* request);
 
+/// The part of BuildService that streams logs.
+class BuildLogService
+    : public v1::BuildService::WithCallbackMethod_StreamJobLogs<v1::BuildService::Service> {
+ public:
+  /// The parts must outlive the service.
+  explicit BuildLogService(StreamJobLogsParts& parts) : parts_(parts) {}
+
+  StreamJobLogsReactorBase* StreamJobLogs(grpc::CallbackServerContext* context,
+                                          const v1::StreamJobLogsRequest* request) override {
+    return StartStreamJobLogs(parts_, context, request);
+  }
+
+ private:
+  StreamJobLogsParts& parts_;
+};
+
 }  // namespace coder::api

@@ -70,7 +70,7 @@ void WireJobs(Wiring& wiring) {
   const absl::Duration lease = wiring->config.lease_duration;
   auto& store = wiring.Make<storage::PgJobStore>(wiring->pool, wiring->ids);
   auto& views = wiring.Make<storage::PgJobViewStore>(wiring->pool);
-  auto& poker = wiring.Make<events::NullOutboxPoker>();
+  events::OutboxPoker& poker = wiring.poker();
   auto& metrics = wiring.Make<JobMetrics>(wiring->metrics.registry());
   auto& work = wiring.Make<WorkQueue>(kWorkThreads, kMaxWaitingWork);
   auto& streams = wiring.Make<AcquireStreamSet>();

@@ -8,6 +8,7 @@
 #include "libs/auth/password.h"
 #include "libs/clock/clock.h"
 #include "libs/crypto/keyring.h"
+#include "libs/events/poker.h"
 #include "libs/ids/uuid.h"
 #include "libs/metrics/metrics.h"
 #include "libs/pg/pool.h"
@@ -74,13 +75,26 @@ class Wiring {
     return part;
   }
 
+  /// Poke after a commit that wrote an event. Pokes nobody until SetPoker, which is called before
+  /// anything starts.
+  events::OutboxPoker& poker() { return poker_; }
+  void SetPoker(events::OutboxPoker& poker) { poker_.target = &poker; }
+
   /// Poke after a commit that queued a job, or changed a job or its log: who waits for it in this
   /// process then looks at once.
   JobQueueSignal& job_queue() { return job_queue_; }
   JobLogSignal& job_logs() { return job_logs_; }
 
  private:
+  struct ForwardingPoker final : events::OutboxPoker {
+    void Poke() override {
+      if (target != nullptr) target->Poke();
+    }
+    events::OutboxPoker* target = nullptr;
+  };
+
   const Shared shared_;
+  ForwardingPoker poker_;
   JobQueueSignal job_queue_;
   JobLogSignal job_logs_;
   std::vector<std::shared_ptr<void>> owned_;
