@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/events/proto_time.h"
+#include "libs/server/grpc_channel.h"
 #include "libs/server/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "services/autostart-scheduler/proto_convert.h"
@@ -21,12 +22,12 @@ constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 }  // namespace
 
 GrpcLifecycleClient::GrpcLifecycleClient(const std::shared_ptr<grpc::Channel>& channel,
-                                         server::Secret token, const clock::Clock& clock)
-    : token_(std::move(token)), clock_(clock), stub_(pb::LifecycleService::NewStub(channel)) {}
+                                         server::Secret token)
+    : token_(std::move(token)), stub_(pb::LifecycleService::NewStub(channel)) {}
 
 void GrpcLifecycleClient::Prepare(grpc::ClientContext& context) const {
   context.AddMetadata("authorization", absl::StrCat("Bearer ", token_.Reveal()));
-  context.set_deadline(absl::ToChronoTime(clock_.Now() + kCallTimeout));
+  context.set_deadline(server::CallDeadline(kCallTimeout));
 }
 
 absl::Status GrpcLifecycleClient::StreamCandidates(absl::Time tick, std::stop_token stop,

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "coder/lifecycle/v1/lifecycle.grpc.pb.h"
-#include "libs/clock/clock.h"
 #include "libs/server/secret.h"
 #include "services/autostart-scheduler/lifecycle_client.h"
 
@@ -15,9 +14,7 @@ namespace coder::scheduler {
 /// Talks to coderd-api's LifecycleService with the service token.
 class GrpcLifecycleClient final : public LifecycleClient {
  public:
-  /// The clock, a real one, must outlive the client.
-  GrpcLifecycleClient(const std::shared_ptr<grpc::Channel>& channel, server::Secret token,
-                      const clock::Clock& clock);
+  GrpcLifecycleClient(const std::shared_ptr<grpc::Channel>& channel, server::Secret token);
 
   absl::Status StreamCandidates(absl::Time tick, std::stop_token stop, const Take& take) override;
   absl::StatusOr<std::vector<lifecycle::LifecycleResult>> Apply(
@@ -27,7 +24,6 @@ class GrpcLifecycleClient final : public LifecycleClient {
   void Prepare(grpc::ClientContext& context) const;
 
   const server::Secret token_;
-  const clock::Clock& clock_;
   const std::unique_ptr<::coder::lifecycle::v1::LifecycleService::Stub> stub_;
 };
 

@@ -103,5 +103,6 @@ class Wiring {
 /// One function for each slice, in `wire_<slice>.cc`; app.cc calls them all.
 void WireIdentity(Wiring& wiring);
 void WireJobs(Wiring& wiring);
+void WireLifecycle(Wiring& wiring);
 
 }  // namespace coder::api

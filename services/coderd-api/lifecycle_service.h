@@ -1,0 +1,36 @@
+#pragma once
+
+#include "coder/lifecycle/v1/lifecycle.grpc.pb.h"
+#include "libs/events/poker.h"
+#include "libs/storage/lifecycle_store.h"
+#include "services/coderd-api/call.h"
+
+namespace coder::api {
+
+/// What the autostart-scheduler asks: candidates out, decisions in. For callers with the service
+/// token. Thread-safe.
+class LifecycleService final : public ::coder::lifecycle::v1::LifecycleService::Service {
+ public:
+  static constexpr char kName[] = "coder.lifecycle.v1.LifecycleService";
+
+  /// All must outlive the service. `poker` is told whenever builds were queued.
+  LifecycleService(const CallGate& gate, storage::LifecycleStore& store, events::OutboxPoker& poker)
+      : gate_(gate), store_(store), poker_(poker) {}
+
+  grpc::Status StreamLifecycleCandidates(
+      grpc::ServerContext* context,
+      const ::coder::lifecycle::v1::StreamLifecycleCandidatesRequest* request,
+      grpc::ServerWriter<::coder::lifecycle::v1::StreamLifecycleCandidatesResponse>* writer)
+      override;
+  grpc::Status ApplyLifecycleActions(
+      grpc::ServerContext* context,
+      const ::coder::lifecycle::v1::ApplyLifecycleActionsRequest* request,
+      ::coder::lifecycle::v1::ApplyLifecycleActionsResponse* response) override;
+
+ private:
+  const CallGate& gate_;
+  storage::LifecycleStore& store_;
+  events::OutboxPoker& poker_;
+};
+
+}  // namespace coder::api

@@ -1,0 +1,14 @@
+#include "libs/events/poker.h"
+#include "libs/storage/postgres/pg_lifecycle_store.h"
+#include "services/coderd-api/lifecycle_service.h"
+#include "services/coderd-api/wiring.h"
+
+namespace coder::api {
+
+void WireLifecycle(Wiring& wiring) {
+  auto& store = wiring.Make<storage::PgLifecycleStore>(wiring->pool, wiring->ids);
+  auto& poker = wiring.Make<events::NullOutboxPoker>();
+  wiring.Serve<LifecycleService>(LifecycleService::kName, wiring->gate, store, poker);
+}
+
+}  // namespace coder::api
