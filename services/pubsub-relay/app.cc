@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "libs/metrics/metrics.h"
+#include "libs/server/grpc_server.h"
+#include "libs/server/listener_check.h"
 #include "libs/server/loop.h"
 #include "libs/server/version.h"
 #include "libs/storage/postgres/pg_sequencer.h"
@@ -14,6 +16,8 @@
 
 namespace coder::relay {
 namespace {
+
+constexpr char kHealthName[] = "pubsub-relay";
 
 // An outbox that nobody empties for so long means that this process does not relay.
 constexpr absl::Duration kStaleAfter = absl::Seconds(30);
@@ -40,6 +44,10 @@ struct App::Parts {
         relay_metrics(metrics.registry()),
         program(config.common.program, clock),
         admin(config.admin, metrics),
+        grpc(config.grpc, clock, metrics.registry()),
+        listener_check(
+            {}, config.grpc.listen, [this] { return grpc.port(); },
+            [this](const absl::Status& error) { program.Fail(error); }, clock, metrics.registry()),
         sequencer(ConnectOptionsOf(config)),
         housekeeping_sequencer(ConnectOptionsOf(config)),
         stream(
@@ -80,6 +88,8 @@ struct App::Parts {
   RelayMetrics relay_metrics;
   server::Program program;
   server::AdminServer admin;
+  server::GrpcServer grpc;
+  server::ListenerCheck listener_check;
   storage::PgSequencer sequencer;
   storage::PgSequencer housekeeping_sequencer;
   // Monotonic nanoseconds of the last good pass; 0: none yet.
@@ -101,10 +111,14 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   Parts& p = *parts;
   p.admin.SetConfig(line.values);
   p.admin.AddReadinessCheck("relay", [&p] { return p.Relaying(); });
+  p.grpc.SetServing(kHealthName, true);
+  p.grpc.OnDrain([&p] { p.admin.SetDraining(); });
   p.program.Add(p.admin);
+  p.program.Add(p.grpc);
   p.program.Add(p.stream);
   p.program.Add(p.housekeeping_loop);
   p.program.Add(p.relay_loop);
+  p.program.Add(p.listener_check);
   return std::unique_ptr<App>(new App(std::move(parts)));
 }
 

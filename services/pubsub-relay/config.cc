@@ -10,6 +10,7 @@ void RegisterOptions(server::OptionSet& set, Config& config) {
   set.Example("pubsub-relay --postgres-url-file=/run/secrets/postgres --nats-url=nats://nats:4222");
   server::RegisterCommonOptions(set, config.common);
   server::RegisterAdminOptions(set, config.admin);
+  server::RegisterGrpcServerOptions(set, config.grpc);
   set.Group("Database");
   set.SecretText("postgres-url", &config.postgres_url,
                  "libpq's address, key=value or URI, of a login with the role coder_relay");

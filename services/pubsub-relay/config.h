@@ -5,6 +5,7 @@
 #include "absl/time/time.h"
 #include "libs/server/admin_server.h"
 #include "libs/server/common_options.h"
+#include "libs/server/grpc_options.h"
 #include "libs/server/options.h"
 #include "libs/server/secret.h"
 
@@ -14,6 +15,8 @@ namespace coder::relay {
 struct Config {
   server::CommonOptions common;
   server::AdminOptions admin;
+  // Health and reflection only; the relay serves nobody.
+  server::GrpcServerOptions grpc;
   // libpq's address, as the role coder_relay; holds a password.
   server::Secret postgres_url;
   // One or more addresses, separated by commas; hold a password.
