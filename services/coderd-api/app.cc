@@ -98,6 +98,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   WireIdentity(p.wiring);
   WireJobs(p.wiring);
   WireLifecycle(p.wiring);
+  WireTemplates(p.wiring);
 
   p.grpc.OnDrain([&p] { p.admin.SetDraining(); });
   p.program.Add(p.grpc);

@@ -104,5 +104,6 @@ class Wiring {
 void WireIdentity(Wiring& wiring);
 void WireJobs(Wiring& wiring);
 void WireLifecycle(Wiring& wiring);
+void WireTemplates(Wiring& wiring);
 
 }  // namespace coder::api
