@@ -5,11 +5,12 @@
 #include "libs/storage/organization_store.h"
 #include "libs/storage/provisioner_key_store.h"
 #include "services/coderd-api/call.h"
+#include "services/coderd-api/provisioner_job_rpcs.h"
 
 namespace coder::api {
 
 /// What administrators see of provisioner daemons, their keys and their jobs. Thread-safe.
-class ProvisionerAdminService final : public v1::ProvisionerAdminService::Service {
+class ProvisionerAdminService final : public ProvisionerJobRpcs {
  public:
   static constexpr char kName[] = "coder.api.v1.ProvisionerAdminService";
 
@@ -18,10 +19,12 @@ class ProvisionerAdminService final : public v1::ProvisionerAdminService::Servic
     const CallGate& gate;
     storage::OrganizationStore& organizations;
     storage::ProvisionerKeyStore& keys;
+    storage::JobViewStore& jobs;
     ids::UuidV7Generator& ids;
   };
 
-  explicit ProvisionerAdminService(const Parts& parts) : parts_(parts) {}
+  explicit ProvisionerAdminService(const Parts& parts)
+      : ProvisionerJobRpcs(parts.gate, parts.jobs), parts_(parts) {}
 
   grpc::Status CreateProvisionerKey(grpc::ServerContext* context,
                                     const v1::CreateProvisionerKeyRequest* request,

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "libs/storage/postgres/pg_api_key_store.h"
+#include "libs/storage/postgres/pg_job_view_store.h"
 #include "libs/storage/postgres/pg_organization_store.h"
 #include "libs/storage/postgres/pg_provisioner_key_store.h"
 #include "libs/storage/postgres/pg_user_store.h"
@@ -19,6 +20,7 @@ void WireIdentity(Wiring& wiring) {
   auto& users = wiring.Make<storage::PgUserStore>(wiring->pool);
   auto& organizations = wiring.Make<storage::PgOrganizationStore>(wiring->pool);
   auto& api_keys = wiring.Make<storage::PgApiKeyStore>(wiring->pool);
+  auto& jobs = wiring.Make<storage::PgJobViewStore>(wiring->pool);
   auto& provisioner_keys = wiring.Make<storage::PgProvisionerKeyStore>(wiring->pool);
 
   wiring.Serve<AuthService>(
@@ -46,6 +48,7 @@ void WireIdentity(Wiring& wiring) {
       ProvisionerAdminService::kName, ProvisionerAdminService::Parts{.gate = wiring->gate,
                                                                      .organizations = organizations,
                                                                      .keys = provisioner_keys,
+                                                                     .jobs = jobs,
                                                                      .ids = wiring->ids});
   wiring.Serve<DeploymentService>(
       DeploymentService::kName, wiring->gate, config.access_url,
