@@ -96,7 +96,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   p.program.Add(p.schema_check);
 
   WireIdentity(p.wiring);
-  WireJobs(p.wiring);
+  WireWorkspaces(p.wiring, WireJobs(p.wiring));
   WireLifecycle(p.wiring);
   WireTemplates(p.wiring);
 

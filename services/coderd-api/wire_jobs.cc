@@ -66,7 +66,7 @@ void WirePolls(Wiring& wiring, JobDispatcher& dispatcher, LogFollowers& follower
 
 }  // namespace
 
-void WireJobs(Wiring& wiring) {
+StreamJobLogsParts& WireJobs(Wiring& wiring) {
   const absl::Duration lease = wiring->config.lease_duration;
   auto& store = wiring.Make<storage::PgJobStore>(wiring->pool, wiring->ids);
   auto& views = wiring.Make<storage::PgJobViewStore>(wiring->pool);
@@ -107,6 +107,7 @@ void WireJobs(Wiring& wiring) {
     for (const auto& stream : streams.All()) stream->Drain();
     followers.Drain();
   });
+  return wiring.Make<StreamJobLogsParts>(StreamJobLogsParts{wiring->gate, views, work, followers});
 }
 
 }  // namespace coder::api

@@ -21,6 +21,8 @@
 
 namespace coder::api {
 
+struct StreamJobLogsParts;
+
 /// What every slice of the service is wired with, and the owner of what it makes. One per process
 /// (or test); the slices' functions run before anything starts. Destroyed in reverse order of
 /// making.
@@ -102,7 +104,9 @@ class Wiring {
 
 /// One function for each slice, in `wire_<slice>.cc`; app.cc calls them all.
 void WireIdentity(Wiring& wiring);
-void WireJobs(Wiring& wiring);
+/// Returns what log streams are begun with.
+StreamJobLogsParts& WireJobs(Wiring& wiring);
+void WireWorkspaces(Wiring& wiring, StreamJobLogsParts& logs);
 void WireLifecycle(Wiring& wiring);
 void WireTemplates(Wiring& wiring);
 

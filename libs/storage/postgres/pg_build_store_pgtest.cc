@@ -1,16 +1,6 @@
-#include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
-#include <random>
-#include <thread>
 
-#include "coder/events/v1/build_event.pb.h"
-#include "libs/lifecycle/job_state.h"
-#include "libs/status/error_reason.h"
-#include "libs/storage/postgres/pg_build_store.h"
-#include "libs/storage/postgres/testing/migrated_database.h"
-#include "libs/storage/postgres/testing/sample_world.h"
-#include "libs/testing/matchers.h"
+#include "libs/storage/postgres/build_store_fixture.h"
 
 namespace coder::storage {
 namespace {
@@ -25,77 +15,7 @@ using lifecycle::JobStatus;
 using lifecycle::NameValue;
 using lifecycle::WorkspaceId;
 
-clock::Deadline Ample() { return clock::Deadline::After(absl::Minutes(1)); }
-
-struct Fixture {
-  MigratedDatabase database;
-  SampleWorld world{database.pool()};
-  // The role the API has in production, so that a missing grant shows.
-  pg::Pool pool{{.connect = {.conninfo = database.conninfo() + " options='-c role=coder_api'",
-                             .application_name = "test"},
-                 .max_connections = 20}};
-  ids::UuidV7Generator ids{[] { return absl::FromChrono(std::chrono::system_clock::now()); },
-                           ids::SystemRandom()};
-  PgBuildStore store{pool, ids};
-
-  BuildOrder Order(const WorkspaceId& workspace,
-                   BuildTransition transition = BuildTransition::kStart) {
-    return {.workspace = workspace, .initiator = world.owner, .transition = transition};
-  }
-
-  absl::StatusOr<BuildRecord> Create(const WorkspaceId& workspace,
-                                     BuildTransition transition = BuildTransition::kStart) {
-    return store.Create(Order(workspace, transition), Ample());
-  }
-
-  // A workspace whose only build, a start, succeeded.
-  WorkspaceId Running(const std::string& name) {
-    const WorkspaceId workspace = world.AddWorkspace(name);
-    const auto build = Create(workspace);
-    REQUIRE_THAT(build, IsOk());
-    world.MoveJob(build->id, "succeeded");
-    return workspace;
-  }
-
-  // The statuses of a workspace's events in order, after a check that its versions are dense.
-  std::vector<events::v1::JobStatus> Events(const WorkspaceId& workspace) {
-    std::vector<events::v1::JobStatus> statuses;
-    for (const auto row : world.Run("SELECT payload FROM outbox WHERE workspace_id = $1 "
-                                    "ORDER BY id",
-                                    {workspace.ToString()})) {
-      events::v1::BuildEventPack pack;
-      REQUIRE(pack.ParseFromString(row.Get<pg::Bytea>(0).bytes));
-      statuses.push_back(pack.events(0).job_status());
-      CHECK(pack.events(0).workspace_version() == static_cast<int64_t>(statuses.size()));
-    }
-    return statuses;
-  }
-
-  void AddParameter(const std::string& name, const std::string& type, bool is_mutable,
-                    bool required, const std::string& default_value = "") {
-    world.Run(
-        "INSERT INTO template_version_parameters (template_version_id, name, type, mutable, "
-        "required, default_value) VALUES ($1, $2, $3, $4, $5, $6)",
-        {world.version.ToString(), name, type, is_mutable, required, default_value});
-  }
-
-  void AddDaemon(const std::string& age) {
-    world.Run(
-        "INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
-        "VALUES ($1, $2, 'k', sha256('k'), $3)",
-        {ids.Next().ToString(), world.organization.ToString(), world.owner.ToString()});
-    world.Run(
-        "INSERT INTO provisioner_daemons (id, organization_id, key_id, name, provisioners, "
-        "tags, slots, last_seen_at) SELECT $1, organization_id, id, 'd', '{echo}', '{}', 1, "
-        "now() - $2::interval FROM provisioner_keys",
-        {ids.Next().ToString(), age});
-  }
-};
-
-std::string ReasonOf(const absl::StatusOr<BuildRecord>& result) {
-  const auto reason = status::ReasonOf(result.status());
-  return reason ? reason->reason : "";
-}
+using Fixture = BuildStoreFixture;
 
 TEST_CASE("a build is queued with its job, parameters and event") {
   Fixture f;
@@ -391,99 +311,6 @@ TEST_CASE("what the engine made is read in one piece") {
   REQUIRE(resource.agents.size() == 1);
   REQUIRE(resource.agents[0].agent.apps.size() == 1);
   CHECK(resource.agents[0].agent.apps[0].slug == "ide");
-}
-
-TEST_CASE("of builds asked for at the same moment exactly one is made") {
-  Fixture f;
-  const WorkspaceId workspace = f.world.AddWorkspace("dev");
-  constexpr int kThreads = 16;
-  for (int round = 0; round < 5; ++round) {
-    std::atomic<int> made = 0;
-    std::atomic<int> refused = 0;
-    std::vector<std::thread> threads;
-    for (int i = 0; i < kThreads; ++i) {
-      threads.emplace_back([&] {
-        const auto build = f.Create(workspace);
-        made += build.ok();
-        refused += ReasonOf(build) == "BUILD_ACTIVE";
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    CHECK(made == 1);
-    CHECK(refused == kThreads - 1);
-    CHECK(f.Events(workspace).size() == static_cast<size_t>(round + 1));
-    f.world.MoveJob(f.store.GetByNumber(workspace, round + 1, Ample())->id, "succeeded");
-  }
-}
-
-// What the store should do, in a few lines.
-struct Model {
-  int builds = 0;
-  size_t events = 0;
-  lifecycle::JobState job;
-
-  bool Create() {
-    if (builds > 0 && !lifecycle::IsFinal(lifecycle::StatusOf(job))) return false;
-    ++builds;
-    ++events;
-    job = {};
-    return true;
-  }
-
-  bool Cancel(absl::Time now) {
-    if (builds == 0) return false;
-    const auto next = lifecycle::Step(job, lifecycle::RequestCancel{}, now);
-    if (!next.ok()) return false;
-    job = *next;
-    ++events;
-    return true;
-  }
-};
-
-TEST_CASE("random histories end where the model does") {
-  Fixture f;
-  const unsigned seed = GENERATE(1u, 2u, 3u);
-  std::mt19937 random(seed);
-  const WorkspaceId workspace = f.world.AddWorkspace("dev");
-  Model model;
-  BuildId latest;
-  const absl::Time now = absl::UnixEpoch();
-  for (int step = 0; step < 60; ++step) {
-    CAPTURE(seed, step);
-    const bool exists = model.builds > 0;
-    switch (random() % 4) {
-      case 0: {
-        const auto build = f.Create(workspace);
-        CHECK(build.ok() == model.Create());
-        if (build.ok()) latest = build->id;
-        break;
-      }
-      case 1:
-        CHECK(f.store.Cancel(latest, std::nullopt, Ample()).ok() == model.Cancel(now));
-        break;
-      case 2:
-        if (exists && lifecycle::StatusOf(model.job) == JobStatus::kPending) {
-          f.world.MoveJob(latest, "running");
-          model.job.started_at = now;
-        }
-        break;
-      case 3:
-        if (exists && model.job.started_at && !model.job.completed_at) {
-          const bool failed = random() % 2 == 0;
-          f.world.MoveJob(latest, failed ? "failed" : "succeeded");
-          model.job.completed_at = now;
-          if (failed) model.job.error = "apply: out of disk";
-          if (!failed) model.job.canceled_at.reset();
-        }
-        break;
-    }
-    if (model.builds == 0) continue;
-    const auto build = f.store.Get(latest, Ample());
-    REQUIRE_THAT(build, IsOk());
-    CHECK(build->number == model.builds);
-    CHECK(build->job.status == lifecycle::StatusOf(model.job));
-  }
-  CHECK(f.Events(workspace).size() == model.events);
 }
 
 }  // namespace
