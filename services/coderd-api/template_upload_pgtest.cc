@@ -123,6 +123,35 @@ TEST_CASE("only who may make templates in the organization uploads to it") {
   CHECK_THAT(f.Upload("", tar), StatusIs(StatusCode::kUnauthenticated));
 }
 
+TEST_CASE("clients that stall are cut off at the longest deadline and give their places back") {
+  TemplateServiceFixture f(absl::Seconds(3));
+  const std::string tar = Tar({{"main.tf", "x"}});
+  struct Stalled {
+    grpc::ClientContext context;
+    v1::UploadFileResponse response;
+    std::unique_ptr<grpc::ClientWriter<v1::UploadFileRequest>> writer;
+  };
+  std::vector<Stalled> stalled(TemplateService::kMaxTransfers);
+  for (Stalled& upload : stalled) {
+    f.Prepare(upload.context, f.admin);
+    upload.writer = f.stub->UploadFile(&upload.context, &upload.response);
+    v1::UploadFileRequest info;
+    info.mutable_info()->set_media_type("application/x-tar");
+    info.mutable_info()->set_organization_id(f.world.organization.ToString());
+    REQUIRE(upload.writer->Write(info));
+  }
+  absl::StatusOr<v1::UploadFileResponse> beside = f.Upload(f.admin, tar);
+  for (int i = 0; i < 100 && beside.ok(); ++i) beside = f.Upload(f.admin, tar);
+  CHECK_THAT(beside, StatusIs(StatusCode::kResourceExhausted, "8 transfers"));
+  CHECK(status::RetryAfterOf(beside.status()).has_value());
+  for (Stalled& upload : stalled) {
+    CHECK_THAT(server::StatusFromGrpc(upload.writer->Finish()), StatusIs(StatusCode::kCancelled));
+  }
+  // The server may see the last one end a moment after its client.
+  while (absl::IsResourceExhausted(beside.status())) beside = f.Upload(f.admin, tar);
+  CHECK_THAT(beside, IsOk());
+}
+
 TEST_CASE("the archive of a version comes back as it was sent, to those who may change it") {
   TemplateServiceFixture f;
   const std::string tar = Tar({{"main.tf", std::string(300000, 'x')}});
