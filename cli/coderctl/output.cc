@@ -36,6 +36,8 @@ std::string Remedy(const absl::Status& status) {
       return "correct the value; `--help` explains each option";
     case absl::StatusCode::kAlreadyExists:
       return "choose another name";
+    case absl::StatusCode::kUnimplemented:
+      return "the deployment does not know this call; use a coderctl of its version";
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kAborted:
       return "look at the current state with `coderctl show`, then try again";
@@ -124,7 +126,8 @@ std::string Printable(const std::string& text) {
 }
 
 std::string FormatError(const absl::Status& status) {
-  std::string what(status.message());
+  std::string what =
+      status.message().empty() ? "the call was refused" : std::string(status.message());
   std::string remedy = Remedy(status);
   // Our messages end in "; <remedy>" where they know one.
   if (const size_t split = what.rfind("; "); split != std::string::npos) {
