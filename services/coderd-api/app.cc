@@ -91,6 +91,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   auto parts = std::make_unique<Parts>(config, clock, std::move(keyring));
   Parts& p = *parts;
   p.admin.SetConfig(line.values);
+  p.grpc.SetServing("coderd-api", true);
   p.admin.AddReadinessCheck("postgres", [&p] { return PoolReadiness(p.pool); });
   p.program.Add(p.admin);
   p.program.Add(p.schema_check);
