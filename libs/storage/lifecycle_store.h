@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <set>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,6 +16,14 @@ using lifecycle::LifecycleCandidate;
 using lifecycle::LifecycleOutcome;
 using lifecycle::LifecycleProposal;
 using lifecycle::LifecycleResult;
+
+/// What became of a batch of proposals.
+struct AppliedProposals {
+  /// One for each proposal, in order.
+  std::vector<LifecycleResult> results;
+  /// Where this call queued builds: their provisioners may be woken.
+  std::set<lifecycle::OrganizationId> queued_in;
+};
 
 /// The outcome reasons that are not the domain's (lifecycle::UnusedSlot) nor a refused build's
 /// (lifecycle::CheckNewBuild).
@@ -53,9 +62,9 @@ class LifecycleStore {
   /// what still fails is answered as skipped with WRITE_FAILED.
   ///   INVALID_ARGUMENT  more than kMaxLifecycleChunk proposals
   ///   UNKNOWN           the connection broke while committing; proposing again is harmless
-  virtual absl::StatusOr<std::vector<LifecycleResult>> Apply(
-      absl::Time tick, const std::vector<LifecycleProposal>& proposals,
-      clock::Deadline deadline) = 0;
+  virtual absl::StatusOr<AppliedProposals> Apply(absl::Time tick,
+                                                 const std::vector<LifecycleProposal>& proposals,
+                                                 clock::Deadline deadline) = 0;
 };
 
 }  // namespace coder::storage

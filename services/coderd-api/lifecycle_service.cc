@@ -12,9 +12,7 @@ namespace coder::api {
 namespace {
 
 namespace pb = ::coder::lifecycle::v1;
-using lifecycle::LifecycleOutcome;
 using lifecycle::LifecycleProposal;
-using lifecycle::LifecycleResult;
 
 // Candidates of one statement and one message.
 constexpr int kPage = 500;
@@ -34,10 +32,6 @@ absl::StatusOr<std::vector<LifecycleProposal>> ProposalsOf(
     ASSIGN_OR_RETURN(proposals.emplace_back(), FromProto(action));
   }
   return proposals;
-}
-
-bool QueuedBuild(const LifecycleResult& result) {
-  return result.outcome == LifecycleOutcome::kApplied && result.build_id;
 }
 
 }  // namespace
@@ -73,13 +67,14 @@ grpc::Status LifecycleService::ApplyLifecycleActions(
         ASSIGN_OR_RETURN(const std::vector<LifecycleProposal> proposals, ProposalsOf(*request));
         for (size_t begin = 0; begin < proposals.size(); begin += storage::kMaxLifecycleChunk) {
           const size_t end = std::min(proposals.size(), begin + storage::kMaxLifecycleChunk);
-          ASSIGN_OR_RETURN(const std::vector<LifecycleResult> results,
+          ASSIGN_OR_RETURN(const storage::AppliedProposals applied,
                            store_.Apply(tick,
                                         {proposals.begin() + static_cast<ptrdiff_t>(begin),
                                          proposals.begin() + static_cast<ptrdiff_t>(end)},
                                         call.deadline));
-          for (const LifecycleResult& result : results) *response->add_results() = ToProto(result);
-          if (std::any_of(results.begin(), results.end(), QueuedBuild)) poker_.Poke();
+          for (const auto& result : applied.results) *response->add_results() = ToProto(result);
+          for (const auto& organization : applied.queued_in) queue_signal_.Poke(organization);
+          if (!applied.queued_in.empty()) poker_.Poke();
         }
         return absl::OkStatus();
       });

@@ -4,6 +4,7 @@
 #include "libs/events/poker.h"
 #include "libs/storage/lifecycle_store.h"
 #include "services/coderd-api/call.h"
+#include "services/coderd-api/job_signals.h"
 
 namespace coder::api {
 
@@ -13,9 +14,11 @@ class LifecycleService final : public ::coder::lifecycle::v1::LifecycleService::
  public:
   static constexpr char kName[] = "coder.lifecycle.v1.LifecycleService";
 
-  /// All must outlive the service. `poker` is told whenever builds were queued.
-  LifecycleService(const CallGate& gate, storage::LifecycleStore& store, events::OutboxPoker& poker)
-      : gate_(gate), store_(store), poker_(poker) {}
+  /// All must outlive the service. `poker` and `queue_signal` are poked by the call that queued
+  /// builds.
+  LifecycleService(const CallGate& gate, storage::LifecycleStore& store, events::OutboxPoker& poker,
+                   JobQueueSignal& queue_signal)
+      : gate_(gate), store_(store), poker_(poker), queue_signal_(queue_signal) {}
 
   grpc::Status StreamLifecycleCandidates(
       grpc::ServerContext* context,
@@ -31,6 +34,7 @@ class LifecycleService final : public ::coder::lifecycle::v1::LifecycleService::
   const CallGate& gate_;
   storage::LifecycleStore& store_;
   events::OutboxPoker& poker_;
+  JobQueueSignal& queue_signal_;
 };
 
 }  // namespace coder::api

@@ -44,6 +44,7 @@ std::string ReasonOf(const absl::Status& status) {
 // The service behind its gate, and the scheduler's own client before it.
 struct Fixture {
   Fixture() {
+    queue_signal.Subscribe([this](const auto& id) { queue_pokes += id == world.organization; });
     const auto key = world.NewId<lifecycle::ProvisionerKeyId>();
     world.Run(
         "INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
@@ -85,7 +86,9 @@ struct Fixture {
   CallGate gate{authenticator, clock};
   storage::PgLifecycleStore store{pool, ids};
   CountingPoker poker;
-  LifecycleService service{gate, store, poker};
+  JobQueueSignal queue_signal;
+  std::atomic<int> queue_pokes = 0;
+  LifecycleService service{gate, store, poker, queue_signal};
   server::GrpcServer grpc{{.drain_delay = absl::ZeroDuration()}, clock, registry};
 };
 
@@ -100,6 +103,7 @@ TEST_CASE("the scheduler's tick stops what has come to its deadline, once") {
   REQUIRE_THAT(first.Run(std::stop_token()), IsOk());
   REQUIRE_THAT(first.Run(std::stop_token()), IsOk());
   CHECK(f.poker.count == 1);
+  CHECK(f.queue_pokes == 1);
   const auto builds = f.world.Run(
       "SELECT transition || ' ' || reason FROM workspace_builds WHERE workspace_id = $1 "
       "ORDER BY build_number",

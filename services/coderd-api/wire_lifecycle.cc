@@ -1,4 +1,3 @@
-#include "libs/events/poker.h"
 #include "libs/storage/postgres/pg_lifecycle_store.h"
 #include "services/coderd-api/lifecycle_service.h"
 #include "services/coderd-api/wiring.h"
@@ -7,8 +6,8 @@ namespace coder::api {
 
 void WireLifecycle(Wiring& wiring) {
   auto& store = wiring.Make<storage::PgLifecycleStore>(wiring->pool, wiring->ids);
-  auto& poker = wiring.Make<events::NullOutboxPoker>();
-  wiring.Serve<LifecycleService>(LifecycleService::kName, wiring->gate, store, poker);
+  wiring.Serve<LifecycleService>(LifecycleService::kName, wiring->gate, store, wiring.poker(),
+                                 wiring.job_queue());
 }
 
 }  // namespace coder::api

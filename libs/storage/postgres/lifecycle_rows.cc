@@ -13,7 +13,7 @@ namespace coder::storage {
 namespace {
 
 constexpr char kColumns[] = R"sql(
-SELECT w.id, w.owner_id, w.deleted_at IS NOT NULL AS deleted, u.status AS owner_status,
+SELECT w.id, w.owner_id, w.organization_id, w.deleted_at IS NOT NULL AS deleted, u.status AS owner_status,
   b.transition, j.status AS job_status, b.created_at AS build_created_at,
   j.completed_at AS job_completed_at, b.deadline, w.autostart_schedule, d.decided_until,
   w.last_used_at, w.dormant_at, w.deleting_at, w.next_start_at, t.allow_user_autostart,
@@ -59,6 +59,8 @@ LifecycleRow ReadLifecycleRow(const pg::Result::Row& row) {
   LifecycleRow read;
   // The words are held to these by CHECKs.
   read.workspace_id = lifecycle::WorkspaceId::Parse(row.Get<std::string>("id")).value();
+  read.organization_id =
+      lifecycle::OrganizationId::Parse(row.Get<std::string>("organization_id")).value();
   read.owner_id = lifecycle::UserId::Parse(row.Get<std::string>("owner_id")).value();
   lifecycle::LifecycleSnapshot& snapshot = read.snapshot;
   snapshot.deleted = row.Get<bool>("deleted");

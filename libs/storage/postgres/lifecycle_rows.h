@@ -15,6 +15,7 @@ namespace coder::storage {
 struct LifecycleRow {
   lifecycle::WorkspaceId workspace_id;
   lifecycle::UserId owner_id;
+  lifecycle::OrganizationId organization_id;
   lifecycle::LifecycleSnapshot snapshot;
   /// The stored prefilter of the autostart rule.
   std::optional<absl::Time> next_start_at;

@@ -44,8 +44,10 @@ constexpr char kAddTags[] = "UPDATE provisioner_jobs SET tags = tags || $2::json
 constexpr char kScheduleFacts[] = R"sql(
   SELECT w.autostart_schedule, w.ttl, w.dormant_at IS NOT NULL AS dormant,
     t.default_ttl, t.allow_user_autostart, t.allow_user_autostop, t.autostart_allowed_days::int,
-    t.autostop_requirement_days::int, t.autostop_requirement_weeks::int
-  FROM workspaces w JOIN templates t ON t.id = w.template_id WHERE w.id = $1)sql";
+    t.autostop_requirement_days::int, t.autostop_requirement_weeks::int,
+    b.created_at AS build_created_at
+  FROM workspaces w JOIN templates t ON t.id = w.template_id
+  JOIN workspace_builds b ON b.id = w.latest_build_id WHERE w.id = $1)sql";
 
 constexpr char kSetDeadline[] = R"sql(
   UPDATE workspace_builds SET deadline = $2, max_deadline = $3, updated_at = clock_timestamp()
@@ -154,7 +156,9 @@ absl::Status ScheduleWorkspace(pg::Transaction& transaction, const LockedJob& jo
                                       .max_deadline = max_deadline});
     writes.Add(kSetDeadline, {job.build->ToString(), deadline, max_deadline});
   }
-  const auto next_start = deleted ? std::nullopt : facts.NextStart(completed_at);
+  // A slot that came due while the build was being done is still to be decided.
+  const auto next_start =
+      deleted ? std::nullopt : facts.NextStart(rows[0].Get<absl::Time>("build_created_at"));
   writes.Add(kFinishWorkspace, {workspace, next_start, deleted});
   return transaction.Execute(writes).status();
 }

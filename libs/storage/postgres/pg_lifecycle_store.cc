@@ -155,6 +155,8 @@ class Batch {
     return SetNextStarts();
   }
 
+  const std::set<lifecycle::OrganizationId>& queued_in() const { return queued_in_; }
+
  private:
   static LifecycleProposal KeyOf(const LifecycleRow& row, const Decision& decision) {
     return {.workspace_id = row.workspace_id,
@@ -252,6 +254,7 @@ class Batch {
     build.initiator = row.owner_id;
     build.plan = *plan;
     builds_.push_back(build);
+    queued_in_.insert(row.organization_id);
     return LifecycleResult{.outcome = LifecycleOutcome::kApplied,
                            .detail = decision.explanation,
                            .build_id = build.id};
@@ -277,6 +280,7 @@ class Batch {
   std::vector<LifecycleRow> rows_;
   std::vector<Decision> decisions_;
   std::vector<BuildToInsert> builds_;
+  std::set<lifecycle::OrganizationId> queued_in_;
   std::vector<WorkspaceId> dormant_;
   std::vector<OutcomeRecord> outcomes_;
 };
@@ -329,7 +333,7 @@ absl::StatusOr<std::vector<LifecycleCandidate>> PgLifecycleStore::Candidates(
       });
 }
 
-absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::Apply(
+absl::StatusOr<AppliedProposals> PgLifecycleStore::Apply(
     absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
   if (proposals.size() > kMaxLifecycleChunk) {
     return absl::InvalidArgumentError(absl::StrCat("apply ", proposals.size(),
@@ -343,41 +347,44 @@ absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::Apply(
   return results;
 }
 
-absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::ApplyOnce(
+absl::StatusOr<AppliedProposals> PgLifecycleStore::ApplyOnce(
     absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
-  return pg::RunInTransaction(
-      pool_, {.deadline = deadline},
-      [&](pg::Transaction& tx) -> absl::StatusOr<std::vector<LifecycleResult>> {
-        RETURN_IF_ERROR(Batch(tx, ids_).Run(tick, proposals));
-        ASSIGN_OR_RETURN(const auto found, FindOutcomes(tx, proposals));
-        std::vector<LifecycleResult> results;
-        for (const auto& one : found) results.push_back(one.value_or(LifecycleResult{}));
-        return results;
-      });
+  return pg::RunInTransaction(pool_, {.deadline = deadline},
+                              [&](pg::Transaction& tx) -> absl::StatusOr<AppliedProposals> {
+                                Batch batch(tx, ids_);
+                                RETURN_IF_ERROR(batch.Run(tick, proposals));
+                                ASSIGN_OR_RETURN(const auto found, FindOutcomes(tx, proposals));
+                                AppliedProposals applied{.queued_in = batch.queued_in()};
+                                for (const auto& one : found)
+                                  applied.results.push_back(one.value_or(LifecycleResult{}));
+                                return applied;
+                              });
 }
 
-absl::StatusOr<std::vector<LifecycleResult>> PgLifecycleStore::ApplyOneByOne(
+absl::StatusOr<AppliedProposals> PgLifecycleStore::ApplyOneByOne(
     absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
   std::map<WorkspaceId, std::vector<size_t>> places;
   for (size_t i = 0; i < proposals.size(); ++i) places[proposals[i].workspace_id].push_back(i);
-  std::vector<LifecycleResult> results(proposals.size());
+  AppliedProposals applied;
+  applied.results.resize(proposals.size());
   for (const auto& [workspace, own_places] : places) {
     std::vector<LifecycleProposal> own;
     for (size_t place : own_places) own.push_back(proposals[place]);
-    const auto own_results = ApplyOnce(tick, own, deadline);
-    if (!own_results.ok() && !MayBeOneRow(own_results.status())) return own_results.status();
-    if (!own_results.ok()) {
+    auto own_applied = ApplyOnce(tick, own, deadline);
+    if (!own_applied.ok() && !MayBeOneRow(own_applied.status())) return own_applied.status();
+    if (!own_applied.ok()) {
       log::Error("a workspace's lifecycle decisions cannot be written",
-                 {{"workspace_id", workspace.ToString()}, {"error", own_results.status()}});
+                 {{"workspace_id", workspace.ToString()}, {"error", own_applied.status()}});
+      const LifecycleResult failed =
+          Skipped(kWriteFailed, "the server cannot write this workspace; its log says why");
+      own_applied = AppliedProposals{.results = {own.size(), failed}};
     }
     for (size_t i = 0; i < own.size(); ++i) {
-      results[own_places[i]] =
-          own_results.ok()
-              ? (*own_results)[i]
-              : Skipped(kWriteFailed, "the server cannot write this workspace; its log says why");
+      applied.results[own_places[i]] = own_applied->results[i];
     }
+    applied.queued_in.merge(own_applied->queued_in);
   }
-  return results;
+  return applied;
 }
 
 }  // namespace coder::storage

@@ -19,15 +19,17 @@ class PgLifecycleStore : public LifecycleStore {
                                                              int limit,
                                                              clock::Deadline deadline) override;
 
-  absl::StatusOr<std::vector<LifecycleResult>> Apply(
-      absl::Time tick, const std::vector<LifecycleProposal>& proposals,
-      clock::Deadline deadline) override;
+  absl::StatusOr<AppliedProposals> Apply(absl::Time tick,
+                                         const std::vector<LifecycleProposal>& proposals,
+                                         clock::Deadline deadline) override;
 
  private:
-  absl::StatusOr<std::vector<LifecycleResult>> ApplyOnce(
-      absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline);
-  absl::StatusOr<std::vector<LifecycleResult>> ApplyOneByOne(
-      absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline);
+  absl::StatusOr<AppliedProposals> ApplyOnce(absl::Time tick,
+                                             const std::vector<LifecycleProposal>& proposals,
+                                             clock::Deadline deadline);
+  absl::StatusOr<AppliedProposals> ApplyOneByOne(absl::Time tick,
+                                                 const std::vector<LifecycleProposal>& proposals,
+                                                 clock::Deadline deadline);
 
   pg::Pool& pool_;
   ids::UuidV7Generator& ids_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -93,10 +94,12 @@ struct Fixture {
   }
 
   LifecycleResult ApplyOne(const WorkspaceId& id, LifecycleKind kind, absl::Time nominal) {
-    auto results = store.Apply(now, {{id, kind, nominal}}, Ample());
-    REQUIRE_THAT(results, IsOk());
-    REQUIRE(results->size() == 1);
-    return results->front();
+    auto applied = store.Apply(now, {{id, kind, nominal}}, Ample());
+    REQUIRE_THAT(applied, IsOk());
+    REQUIRE(applied->results.size() == 1);
+    const bool queued = !applied->queued_in.empty();
+    CHECK(queued == (applied->queued_in == std::set{world.organization}));
+    return applied->results.front();
   }
 
   // What the domain would propose, done and answered.
@@ -157,7 +160,7 @@ TEST_CASE("a due autostart becomes one build with its event, whoever asks and ho
   for (LifecycleResult& answer : answers) {
     schedulers.emplace_back([&f, &proposal, &answer] {
       auto results = f.store.Apply(f.now, {proposal}, Ample());
-      if (results.ok()) answer = results->front();
+      if (results.ok()) answer = results->results.front();
     });
   }
   for (std::thread& scheduler : schedulers) scheduler.join();
@@ -392,15 +395,17 @@ TEST_CASE("one workspace that cannot be written does not hold up its neighbours"
   f.world.Run(
       "CREATE TRIGGER refuse BEFORE INSERT ON workspace_builds FOR EACH ROW "
       "EXECUTE FUNCTION refuse()");
-  const auto results = f.store.Apply(f.now, proposals, Ample());
-  REQUIRE_THAT(results, IsOk());
-  REQUIRE(results->size() == 4);
-  CHECK((*results)[0].outcome == LifecycleOutcome::kApplied);
-  CHECK((*results)[1].outcome == LifecycleOutcome::kSkipped);
-  CHECK((*results)[1].reason == kWriteFailed);
-  CHECK((*results)[1].detail.find("broken page") == std::string::npos);
-  CHECK((*results)[2].outcome == LifecycleOutcome::kApplied);
-  CHECK((*results)[3].outcome == LifecycleOutcome::kNotDue);
+  const auto applied = f.store.Apply(f.now, proposals, Ample());
+  REQUIRE_THAT(applied, IsOk());
+  const auto& results = applied->results;
+  REQUIRE(results.size() == 4);
+  CHECK(applied->queued_in == std::set{f.world.organization});
+  CHECK(results[0].outcome == LifecycleOutcome::kApplied);
+  CHECK(results[1].outcome == LifecycleOutcome::kSkipped);
+  CHECK(results[1].reason == kWriteFailed);
+  CHECK(results[1].detail.find("broken page") == std::string::npos);
+  CHECK(results[2].outcome == LifecycleOutcome::kApplied);
+  CHECK(results[3].outcome == LifecycleOutcome::kNotDue);
   CHECK(f.Count("outbox") == 2);
 }
 
