@@ -11,7 +11,7 @@ namespace coder::api {
 void WireWorkspaces(Wiring& wiring, StreamJobLogsParts& logs) {
   auto& workspaces = wiring.Make<storage::PgWorkspaceStore>(wiring->pool, wiring->ids);
   auto& builds = wiring.Make<storage::PgBuildStore>(wiring->pool, wiring->ids);
-  auto& poker = wiring.Make<events::NullOutboxPoker>();
+  events::OutboxPoker& poker = wiring.poker();
   const auto job_queued = [&wiring](const lifecycle::OrganizationId& id) {
     wiring.job_queue().Poke(id);
   };
