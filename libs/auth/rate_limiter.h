@@ -24,18 +24,15 @@ class RateLimiter {
   absl::Status Admit(absl::string_view key, absl::string_view attempt);
 
  private:
-  struct Bucket {
-    double tokens;
-    absl::Duration as_of;
-  };
-
   void DropFullBuckets(absl::Duration now);
 
-  const double burst_;
   const absl::Duration per_token_;
+  // How far a bucket may be from full and still hold a whole token.
+  const absl::Duration tolerance_;
   clock::Clock& clock_;
   std::mutex mutex_;
-  absl::flat_hash_map<std::string, Bucket> buckets_;  // guarded by mutex_
+  // When each bucket is full again, on the monotonic clock; guarded by mutex_.
+  absl::flat_hash_map<std::string, absl::Duration> full_at_;
 };
 
 }  // namespace coder::auth

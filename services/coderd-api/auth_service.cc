@@ -26,6 +26,12 @@ absl::Status BadCredentials() {
       absl::UnauthenticatedError("log in: the e-mail or the password is wrong"), "BAD_CREDENTIALS");
 }
 
+// Deleted since the token was last looked up.
+absl::Status AccountDeleted() {
+  return status::WithReason(absl::UnauthenticatedError("identify caller: the account was deleted"),
+                            "TOKEN_REVOKED");
+}
+
 std::string TokenWords(const std::string& id) { return absl::StrCat("token '", id, "'"); }
 
 absl::StatusOr<absl::Duration> TokenLifetime(const v1::CreateTokenRequest& request) {
@@ -157,9 +163,10 @@ grpc::Status AuthService::WhoAmI(grpc::ServerContext* context, const v1::WhoAmIR
   return HandleCall(
       parts_.gate, context, "/coder.api.v1.AuthService/WhoAmI", *request,
       [&](const CallContext& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const storage::UserRecord user,
-                         parts_.users.Find(call.caller->user_id, call.deadline));
-        Encode(user, *response->mutable_user());
+        const auto user = parts_.users.Find(call.caller->user_id, call.deadline);
+        if (absl::IsNotFound(user.status())) return AccountDeleted();
+        RETURN_IF_ERROR(user.status());
+        Encode(*user, *response->mutable_user());
         auth::Scope own;
         for (const auth::Membership& membership : call.caller->memberships) {
           own.organizations.push_back(membership.organization_id);
