@@ -96,6 +96,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   p.program.Add(p.admin);
   p.program.Add(p.schema_check);
 
+  WireWatch(p.wiring);
   WireIdentity(p.wiring);
   WireWorkspaces(p.wiring, WireJobs(p.wiring));
   WireLifecycle(p.wiring);

@@ -103,6 +103,7 @@ class Wiring {
 };
 
 /// One function for each slice, in `wire_<slice>.cc`; app.cc calls them all.
+void WireWatch(Wiring& wiring);
 void WireIdentity(Wiring& wiring);
 /// Returns what log streams are begun with.
 StreamJobLogsParts& WireJobs(Wiring& wiring);

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "libs/clock/clock.h"
+#include "libs/events/pack.h"
+#include "libs/events/poker.h"
+#include "libs/fanout/event_pump.h"
+#include "libs/jetstream/connection.h"
+#include "libs/jetstream/ordered_consumer.h"
+#include "libs/server/program.h"
+
+namespace coder::api {
+
+/// Feeds the ring from NATS and the log, and pokes the relay over the same connection. Connects in
+/// the background for as long as it takes, and again when the connection closed for good; the log
+/// is polled meanwhile.
+class EventFeed : public server::Part, public events::OutboxPoker, public jetstream::StreamSink {
+ public:
+  struct Options {
+    /// Empty: the log is polled for ever.
+    std::string nats_url;
+    std::string stream = "BUILD_EVENTS";
+    /// How often time passes for pump and hub.
+    absl::Duration tick = absl::Milliseconds(100);
+  };
+
+  /// Called at every tick, by the feed's thread, with the monotonic time.
+  using OnTick = std::function<void(absl::Duration)>;
+  /// Called when the stream delivered a pack, once it was taken.
+  using OnPack = std::function<void(const events::Pack&)>;
+
+  /// Everything must outlive the feed.
+  EventFeed(Options options, fanout::EventPump& pump, clock::Clock& clock, OnTick on_tick,
+            OnPack on_pack)
+      : options_(std::move(options)),
+        pump_(pump),
+        clock_(clock),
+        on_tick_(std::move(on_tick)),
+        on_pack_(std::move(on_pack)) {}
+
+  std::string name() const override { return "event-feed"; }
+  absl::Status Start() override;
+  void Stop() override;
+
+  void Poke() override;
+
+  void OnMessage(jetstream::StreamMessage message) override;
+  void OnUp() override;
+  void OnDown(const absl::Status& why) override;
+
+ private:
+  void KeepTime(std::stop_token stop);
+  void KeepConnected(std::stop_token stop);
+  bool Connect();
+
+  const Options options_;
+  fanout::EventPump& pump_;
+  clock::Clock& clock_;
+  const OnTick on_tick_;
+  const OnPack on_pack_;
+  std::mutex mutex_;
+  std::shared_ptr<jetstream::Connection> connection_;  // guarded by mutex_
+  std::unique_ptr<jetstream::OrderedConsumer> consumer_;
+  std::jthread ticker_;
+  std::jthread keeper_;
+};
+
+}  // namespace coder::api

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <memory>
+
+#include "coder/events/v1/build_event.pb.h"
+#include "libs/events/proto_time.h"
+#include "libs/server/loop.h"
+#include "libs/storage/postgres/pg_event_log.h"
+#include "libs/storage/postgres/pg_workspace_snapshot.h"
+#include "services/coderd-api/event_feed.h"
+#include "services/coderd-api/experiments.h"
+#include "services/coderd-api/watch_service.h"
+#include "services/coderd-api/wiring.h"
+
+namespace coder::api {
+namespace {
+
+// The limit on memory where events are large.
+constexpr size_t kRingBytes = size_t{256} << 20;
+
+void ObserveLag(const events::Pack& pack, absl::Time now, WatchMetrics& metrics) {
+  const events::EventSlice& last = pack.events().back();
+  events::v1::BuildEventPack one;
+  if (!last.readable ||
+      !one.ParseFromArray(last.framed.data(), static_cast<int>(last.framed.size())) ||
+      one.events_size() != 1 || !one.events(0).has_event_time()) {
+    return;
+  }
+  metrics.lag.Observe(absl::ToDoubleSeconds(now - events::FromProto(one.events(0).event_time())));
+}
+
+// A watch ends itself before gRPC ends its connection, whose age gRPC spreads by a tenth.
+absl::Duration MaxWatchAge(const Config& config) { return config.grpc.max_connection_age * 0.8; }
+
+}  // namespace
+
+void WireWatch(Wiring& wiring) {
+  const Config& config = wiring->config;
+  auto& metrics = wiring.Make<WatchMetrics>(wiring->metrics.registry());
+  auto& log = wiring.Make<storage::PgEventLog>(wiring->pool);
+  auto& states = wiring.Make<storage::PgWorkspaceSnapshot>(wiring->pool);
+  auto& hub = wiring.Make<fanout::WatchHub>(
+      fanout::Ring::Limits{.events = config.ring_events, .bytes = kRingBytes},
+      fanout::WatchHub::Limits{
+          .watches = static_cast<size_t>(config.max_watches),
+          .watches_per_caller = static_cast<size_t>(config.max_watches_per_caller)});
+  auto& pump = wiring.Make<fanout::EventPump>(
+      hub, log, fanout::EventPump::Options{.prime_events = config.ring_events});
+  auto& sessions = wiring.Make<WatchSessions>(WatchSessions::Limits{
+      .watches = config.max_watches, .watches_per_caller = config.max_watches_per_caller});
+  auto& encoder = wiring.Make<WatchEncoder>();
+  auto& steps = wiring.Make<WorkQueue>(2, size_t{1} << 20);
+  auto& blocking = wiring.Make<WorkQueue>(4, size_t{1} << 16);
+  Authenticator& authenticator = wiring->gate.authenticator();
+  clock::Clock& clock = wiring->clock;
+  auto& rights_loop = wiring.Run<server::Loop>(
+      server::LoopOptions{
+          .name = "watch-rights", .interval = absl::Seconds(2), .max_backoff = absl::Seconds(2)},
+      [&sessions, &authenticator, &clock](std::stop_token) {
+        return sessions.CheckRights(authenticator, clock);
+      },
+      clock, wiring->metrics.registry());
+  const bool enabled = std::find(config.experiments.begin(), config.experiments.end(),
+                                 kWorkspaceBuildUpdates) != config.experiments.end();
+  auto& parts =
+      wiring.Make<WatchParts>(WatchParts{.gate = wiring->gate,
+                                         .clock = clock,
+                                         .hub = hub,
+                                         .pump = pump,
+                                         .log = log,
+                                         .states = states,
+                                         .sessions = sessions,
+                                         .encoder = encoder,
+                                         .metrics = metrics,
+                                         .steps = steps,
+                                         .blocking = blocking,
+                                         .check_rights = [&rights_loop] { rights_loop.Wake(); },
+                                         .enabled = enabled,
+                                         .max_age = MaxWatchAge(config)});
+  server::GrpcServer& grpc = wiring->grpc;
+  auto& feed = wiring.Run<EventFeed>(
+      EventFeed::Options{.nats_url = config.nats_url.Reveal()}, pump, clock,
+      [&hub, &pump, &sessions, &metrics, &grpc, serving = false](absl::Duration now) mutable {
+        hub.Tick(now);
+        sessions.Tick(now);
+        metrics.Show(hub.ring().bounds(), pump.counters());
+        metrics.snapshotting.Set(sessions.snapshots());
+        metrics.following.Set(sessions.size() - sessions.snapshots());
+        if (pump.primed() != serving) grpc.SetServing(WatchService::kName, serving = !serving);
+      },
+      [&metrics, &clock](const events::Pack& pack) { ObserveLag(pack, clock.Now(), metrics); });
+  wiring.Serve<WatchService>(WatchService::kName, parts);
+  grpc.SetServing(WatchService::kName, false);
+  grpc.OnDrain([&sessions] { sessions.Drain(); });
+  wiring.SetPoker(feed);
+}
+
+}  // namespace coder::api
