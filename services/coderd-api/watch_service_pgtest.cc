@@ -47,8 +47,11 @@ struct Fixture {
     REQUIRE_THAT(feed.Start(), IsOk());
     REQUIRE_THAT(rights.Start(), IsOk());
     REQUIRE_THAT(grpc.Start(), IsOk());
-    stub = v1::WatchService::NewStub(grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc.port()),
-                                                         grpc::InsecureChannelCredentials()));
+    // A client whose buffers do not grow, so that not reading is soon felt.
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    stub = v1::WatchService::NewStub(grpc::CreateCustomChannel(
+        "127.0.0.1:" + std::to_string(grpc.port()), grpc::InsecureChannelCredentials(), arguments));
     relay = std::jthread([this](std::stop_token stop) { Relay(stop); });
   }
   ~Fixture() {
