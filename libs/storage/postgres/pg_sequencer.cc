@@ -31,8 +31,7 @@ constexpr absl::Duration kStatementLimit = absl::Seconds(10);
 // the stream may have.
 constexpr char kSequence[] = R"sql(
 WITH seen AS MATERIALIZED (
-  SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
-    pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
+  SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin
 ), locked AS MATERIALIZED (
   SELECT c.epoch, c.head, c.outbox_floor FROM relay_cursor c
   WHERE EXISTS (SELECT FROM outbox o WHERE o.id > c.outbox_floor)
@@ -84,7 +83,7 @@ WITH seen AS MATERIALIZED (
   FROM locked l, tally t, reached q, seen s
   WHERE r.singleton
 )
-SELECT s.xmin, s.xmax, l.epoch, l.head + t.events AS head, t.events, t.last_id,
+SELECT s.xmin, coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0) AS xid, l.epoch, l.head + t.events AS head, t.events, t.last_id,
   p.first_position, p.last_position, p.last_event_id, p.payload, p.committed_at, p.sequenced_at
 FROM seen s CROSS JOIN tally t LEFT JOIN locked l ON true LEFT JOIN stored p ON true
 ORDER BY p.first_position)sql";
@@ -156,7 +155,9 @@ absl::StatusOr<Sequenced> PgSequencer::Sequence(int64_t session, int64_t max_eve
   if (settled && passed) floor_candidate_ = 0;
   if (floor_candidate_ == 0 && last_id > 0) {
     floor_candidate_ = last_id;
-    settles_at_ = first.Get<int64_t>("xmax");
+    // Whoever drew an id below it had a transaction id by then, below that of this statement. The
+    // snapshot's xmax would not do: running transactions may lie above it.
+    settles_at_ = first.Get<int64_t>("xid");
   }
   return sequenced;
 }
