@@ -53,12 +53,12 @@ LifecycleOutcome OutcomeOf(const std::string& word) {
 
 }  // namespace
 
-absl::Status RecordOutcomes(pg::Transaction& tx, const std::vector<OutcomeRecord>& outcomes) {
+absl::Status RecordOutcomes(pg::Transaction& tx, const std::vector<OutcomeToStore>& outcomes) {
   if (outcomes.empty()) return absl::OkStatus();
   KeyColumns keys;
   std::vector<std::string> words, reasons, details;
   std::vector<std::optional<std::string>> builds;
-  for (const OutcomeRecord& outcome : outcomes) {
+  for (const OutcomeToStore& outcome : outcomes) {
     keys.Add(outcome.key);
     words.emplace_back(lifecycle::ToString(outcome.result.outcome));
     reasons.push_back(outcome.result.reason);

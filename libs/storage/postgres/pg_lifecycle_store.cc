@@ -282,7 +282,7 @@ class Batch {
   std::vector<BuildToInsert> builds_;
   std::set<lifecycle::OrganizationId> queued_in_;
   std::vector<WorkspaceId> dormant_;
-  std::vector<OutcomeRecord> outcomes_;
+  std::vector<OutcomeToStore> outcomes_;
 };
 
 // Whether the fault may lie in one workspace's rows, and not in the connection or the call.
