@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <random>
 
 #include "libs/events/poker.h"
@@ -34,8 +35,10 @@ void WireReaper(Wiring& wiring, storage::JobStore& store, JobMetrics& metrics,
                           poker.Poke();
                           for (const auto& job : jobs) wiring.job_logs().Poke(job.id);
                         }});
+  // Passes further apart than half a lease look like pauses, after which nothing is reaped.
+  const absl::Duration interval = std::min(absl::Seconds(5), wiring->config.lease_duration / 4);
   wiring.Run<server::Loop>(
-      server::LoopOptions{.name = "job-reaper", .interval = Jittered(absl::Seconds(5))},
+      server::LoopOptions{.name = "job-reaper", .interval = Jittered(interval)},
       [reaper](std::stop_token stop) { return reaper->Run(std::move(stop)); }, wiring->clock,
       wiring->metrics.registry());
 }
