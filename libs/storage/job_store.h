@@ -87,8 +87,8 @@ class JobStore {
                                       const std::vector<StageTiming>& timings,
                                       clock::Deadline deadline) = 0;
 
-  /// Ends a build well, its resources under its own transition: a start gets its deadline, a delete deletes the workspace, and the next
-  /// autostart is computed again. Otherwise as CompleteImport.
+  /// Ends a build well, its resources under its own transition: a start gets its deadline, a delete
+  /// deletes the workspace, and the next autostart is computed again. Otherwise as CompleteImport.
   virtual absl::Status CompleteBuild(const LeaseClaim& claim,
                                      const std::vector<ResourceRecord>& resources,
                                      const std::vector<StageTiming>& timings,

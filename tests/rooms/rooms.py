@@ -11,7 +11,7 @@ import sys
 
 Rule = collections.namedtuple("Rule", "name pattern allowed advice")
 
-_TESTS = r"(^|/)(tests|testing)/|_(pg|nats)?test\.(cc|h)$"
+_TESTS = r"(^|/)(tests|testing)/|(_(pg|nats|engine)?test|_fixture)\.(cc|h)$"
 
 RULES = [
     Rule("wall clock", r"\babsl::Now\(|\bsystem_clock::now\(|\bstd::time\(", r"^libs/clock/|" + _TESTS,
@@ -26,7 +26,7 @@ RULES = [
     Rule("nats", r"#include\s+[<\"](nats/)?nats\.h|\bnatsConnection_\w+\(|\bjs_\w+\(", r"^libs/jetstream/",
          "go through libs/jetstream"),
     Rule("gRPC status", r"\bgrpc::Status\b",
-         r"(_service|_handlers|_transfer|_reactor|_client|_stream|_interceptor)\w*\.(cc|h)$|^libs/(status|server)/|^services/coderd-api/call\.h$|"
+         r"(_service|_handlers|_rpcs|_transfer|_reactor|_client|_stream|_interceptor)\w*\.(cc|h)$|^libs/(status|server)/|^services/coderd-api/call\.h$|"
          r"^cli/|" + _TESTS,
          "return absl::Status; the edge translates once"),
     Rule("flag", r"\bABSL_FLAG\(|\bABSL_DECLARE_FLAG\(", r"(^|/)(config|main)\.cc$|^libs/server/",
