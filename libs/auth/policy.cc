@@ -34,6 +34,7 @@ constexpr uint32_t kWorkspaceWriters = kSiteOwner | kOrgAdmin | kOwnMember;
 
 struct Row {
   Action action;
+  // Followed by the object's words in messages.
   absl::string_view words;
   // Without this right the object is as good as absent.
   Action read;
@@ -46,47 +47,47 @@ constexpr Row kPolicy[] = {
     {kUsePublic, "use the public calls", kUsePublic, kAnybody},
     {kUseOwnAccount, "use an account", kUseOwnAccount, kEveryUser},
 
-    {kReadUser, "read user", kReadUser, kSiteReaders | kSelf},
+    {kReadUser, "read", kReadUser, kSiteReaders | kSelf},
     {kCreateUser, "create user", kUseOwnAccount, kUserWriters},
-    {kUpdateUser, "update user", kReadUser, kUserWriters | kSelf},
-    {kSetUserRoles, "set roles of user", kReadUser, kUserWriters},
-    {kSetUserStatus, "set status of user", kReadUser, kUserWriters},
-    {kChangeOwnPassword, "change password of user", kReadUser, kSelf},
-    {kResetPassword, "reset password of user", kReadUser, kUserWriters},
-    {kDeleteUser, "delete user", kReadUser, kUserWriters},
-    {kRevokeToken, "revoke token", kRevokeToken, kUserWriters | kSelf},
+    {kUpdateUser, "update", kReadUser, kUserWriters | kSelf},
+    {kSetUserRoles, "set roles of", kReadUser, kUserWriters},
+    {kSetUserStatus, "set status of", kReadUser, kUserWriters},
+    {kChangeOwnPassword, "change password of", kReadUser, kSelf},
+    {kResetPassword, "reset password of", kReadUser, kUserWriters},
+    {kDeleteUser, "delete", kReadUser, kUserWriters},
+    {kRevokeToken, "revoke", kRevokeToken, kUserWriters | kSelf},
 
-    {kReadOrganization, "read organization", kReadOrganization, kSiteReaders | kOrgMember},
+    {kReadOrganization, "read", kReadOrganization, kSiteReaders | kOrgMember},
     {kCreateOrganization, "create organization", kUseOwnAccount, kSiteOwner},
-    {kUpdateOrganization, "update organization", kReadOrganization, kSiteOwner | kOrgAdmin},
-    {kDeleteOrganization, "delete organization", kReadOrganization, kSiteOwner},
-    {kReadMembers, "read members of organization", kReadOrganization, kSiteReaders | kOrgMember},
-    {kWriteMembers, "change members of organization", kReadOrganization, kUserWriters | kOrgAdmin},
+    {kUpdateOrganization, "update", kReadOrganization, kSiteOwner | kOrgAdmin},
+    {kDeleteOrganization, "delete", kReadOrganization, kSiteOwner},
+    {kReadMembers, "read members of", kReadOrganization, kSiteReaders | kOrgMember},
+    {kWriteMembers, "change members of", kReadOrganization, kUserWriters | kOrgAdmin},
 
-    {kReadTemplate, "read template", kReadTemplate,
+    {kReadTemplate, "read", kReadTemplate,
      kSiteOwner | kSiteTemplateAdmin | kSiteAuditor | kOrgMember},
-    {kUseTemplate, "use template", kReadTemplate, kTemplateWriters | kOrgMember},
-    {kCreateTemplate, "create template in organization", kReadOrganization, kTemplateWriters},
-    {kUpdateTemplate, "update template", kReadTemplate, kTemplateWriters},
-    {kDeleteTemplate, "delete template", kReadTemplate, kTemplateWriters},
+    {kUseTemplate, "use", kReadTemplate, kTemplateWriters | kOrgMember},
+    {kCreateTemplate, "create template in", kReadOrganization, kTemplateWriters},
+    {kUpdateTemplate, "update", kReadTemplate, kTemplateWriters},
+    {kDeleteTemplate, "delete", kReadTemplate, kTemplateWriters},
 
-    {kReadWorkspace, "read workspace", kReadWorkspace,
+    {kReadWorkspace, "read", kReadWorkspace,
      kSiteOwner | kSiteTemplateAdmin | kSiteAuditor | kOrgAdmin | kOrgTemplateAdmin | kOwnMember},
-    {kCreateWorkspace, "create workspace in organization", kReadOrganization, kWorkspaceWriters},
-    {kUpdateWorkspace, "update workspace", kReadWorkspace, kWorkspaceWriters},
-    {kBuildWorkspace, "build workspace", kReadWorkspace, kWorkspaceWriters},
-    {kDeleteWorkspace, "delete workspace", kReadWorkspace, kWorkspaceWriters},
+    {kCreateWorkspace, "create workspace in", kReadOrganization, kWorkspaceWriters},
+    {kUpdateWorkspace, "update", kReadWorkspace, kWorkspaceWriters},
+    {kBuildWorkspace, "build", kReadWorkspace, kWorkspaceWriters},
+    {kDeleteWorkspace, "delete", kReadWorkspace, kWorkspaceWriters},
 
-    {kReadProvisioners, "read provisioners of organization", kReadOrganization,
+    {kReadProvisioners, "read provisioners of", kReadOrganization,
      kSiteOwner | kSiteTemplateAdmin | kSiteAuditor | kOrgAdmin | kOrgTemplateAdmin},
-    {kReadProvisionerKeys, "read provisioner keys of organization", kReadOrganization,
+    {kReadProvisionerKeys, "read provisioner keys of", kReadOrganization,
      kSiteOwner | kSiteAuditor | kOrgAdmin},
-    {kWriteProvisionerKeys, "change provisioner keys of organization", kReadOrganization,
+    {kWriteProvisionerKeys, "change provisioner keys of", kReadOrganization,
      kSiteOwner | kOrgAdmin},
 
     {kReadBuildStreamStatus, "read the build stream's status", kReadBuildStreamStatus, kEveryUser},
 
-    {kRunJobs, "run jobs of organization", kRunJobs, kProvisioner},
+    {kRunJobs, "run jobs of", kRunJobs, kProvisioner},
     {kRunLifecycle, "run lifecycle", kRunLifecycle, kService},
 };
 

@@ -109,7 +109,7 @@ struct Scope {
 /// IsAllowed says so (but for is_site_owner, which a scope does not know).
 Scope ScopeOf(const Caller& caller, Action action);
 
-/// The action's words for messages ("update workspace"). Static storage.
+/// The action's words for messages, before those of its object ("update"). Static storage.
 absl::string_view ToString(Action action);
 
 }  // namespace coder::auth

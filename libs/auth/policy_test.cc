@@ -165,8 +165,7 @@ TEST_CASE("what may not be read is as good as absent, what may be read is forbid
   CHECK_THAT(hidden, StatusIs(absl::StatusCode::kNotFound));
   CHECK(hidden == NotFound("workspace 'x'"));
   const absl::Status refused = Authorize(member, kUpdateTemplate, {kOurs, kOther}, "template 'x'");
-  CHECK_THAT(refused,
-             StatusIs(absl::StatusCode::kPermissionDenied, "update template template 'x'"));
+  CHECK_THAT(refused, StatusIs(absl::StatusCode::kPermissionDenied, "update template 'x'"));
   CHECK(status::ReasonOf(refused)->reason == "ACTION_FORBIDDEN");
 }
 

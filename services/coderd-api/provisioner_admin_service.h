@@ -24,7 +24,7 @@ class ProvisionerAdminService final : public ProvisionerJobRpcs {
   };
 
   explicit ProvisionerAdminService(const Parts& parts)
-      : ProvisionerJobRpcs(parts.gate, parts.jobs), parts_(parts) {}
+      : ProvisionerJobRpcs(parts.gate, parts.organizations, parts.jobs), parts_(parts) {}
 
   grpc::Status CreateProvisionerKey(grpc::ServerContext* context,
                                     const v1::CreateProvisionerKeyRequest* request,

@@ -14,6 +14,7 @@
 #include "libs/storage/page_token.h"
 #include "services/coderd-api/proto_convert_job.h"
 #include "services/coderd-api/proto_convert_job_view.h"
+#include "services/coderd-api/references.h"
 
 namespace coder::api {
 namespace {
@@ -23,12 +24,13 @@ namespace {
 using lifecycle::OrganizationId;
 
 // The organization, if the caller may see its provisioners.
-absl::StatusOr<OrganizationId> ReadableOrganization(const CallContext& call,
+absl::StatusOr<OrganizationId> ReadableOrganization(storage::OrganizationStore& organizations,
+                                                    const CallContext& call,
                                                     const std::string& text) {
-  ASSIGN_OR_RETURN(const auto organization, OrganizationId::Parse(text));
-  RETURN_IF_ERROR(call.Authorize(auth::Action::kReadProvisioners, {.organization_id = organization},
-                                 absl::StrCat("organization ", text)));
-  return organization;
+  ASSIGN_OR_RETURN(const storage::OrganizationRecord organization,
+                   AuthorizedOrganization(organizations, call, auth::Action::kReadProvisioners,
+                                          "organization_id", text));
+  return organization.id;
 }
 
 absl::StatusOr<storage::JobFilter> FilterOf(const v1::ListProvisionerJobsRequest& request,
@@ -75,22 +77,22 @@ absl::StatusOr<std::optional<storage::JobPageKey>> PageKey(const std::string& fi
 grpc::Status ProvisionerJobRpcs::ListProvisionerDaemons(
     grpc::ServerContext* context, const v1::ListProvisionerDaemonsRequest* request,
     v1::ListProvisionerDaemonsResponse* response) {
-  return HandleCall(gate_, context, CODER_METHOD("ListProvisionerDaemons"), *request,
-                    [&](const CallContext& call) -> absl::Status {
-                      ASSIGN_OR_RETURN(const auto organization,
-                                       ReadableOrganization(call, request->organization_id()));
-                      ASSIGN_OR_RETURN(const auto daemons,
-                                       jobs_.ListDaemons(organization, call.deadline));
-                      for (const auto& daemon : daemons)
-                        FillProto(daemon, *response->add_daemons());
-                      return absl::OkStatus();
-                    });
+  return HandleCall(
+      gate_, context, CODER_METHOD("ListProvisionerDaemons"), *request,
+      [&](const CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto organization,
+                         ReadableOrganization(organizations_, call, request->organization_id()));
+        ASSIGN_OR_RETURN(const auto daemons, jobs_.ListDaemons(organization, call.deadline));
+        for (const auto& daemon : daemons) FillProto(daemon, *response->add_daemons());
+        return absl::OkStatus();
+      });
 }
 
 absl::Status ProvisionerJobRpcs::ListJobs(const CallContext& call,
                                           const v1::ListProvisionerJobsRequest& request,
                                           v1::ListProvisionerJobsResponse& response) {
-  ASSIGN_OR_RETURN(const auto organization, ReadableOrganization(call, request.organization_id()));
+  ASSIGN_OR_RETURN(const auto organization,
+                   ReadableOrganization(organizations_, call, request.organization_id()));
   ASSIGN_OR_RETURN(const storage::JobFilter filter, FilterOf(request, organization));
   const std::string token_filter = TokenFilter(filter);
   ASSIGN_OR_RETURN(const auto after, PageKey(token_filter, request.page_token()));

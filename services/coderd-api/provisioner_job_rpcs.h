@@ -2,6 +2,7 @@
 
 #include "coder/api/v1/provisioner.grpc.pb.h"
 #include "libs/storage/job_view_store.h"
+#include "libs/storage/organization_store.h"
 #include "services/coderd-api/call.h"
 
 namespace coder::api {
@@ -9,9 +10,10 @@ namespace coder::api {
 /// The part of ProvisionerAdminService that shows daemons and jobs. Thread-safe.
 class ProvisionerJobRpcs : public v1::ProvisionerAdminService::Service {
  public:
-  /// Both must outlive the service.
-  ProvisionerJobRpcs(const CallGate& gate, storage::JobViewStore& jobs)
-      : gate_(gate), jobs_(jobs) {}
+  /// All must outlive the service.
+  ProvisionerJobRpcs(const CallGate& gate, storage::OrganizationStore& organizations,
+                     storage::JobViewStore& jobs)
+      : gate_(gate), organizations_(organizations), jobs_(jobs) {}
 
   grpc::Status ListProvisionerDaemons(grpc::ServerContext* context,
                                       const v1::ListProvisionerDaemonsRequest* request,
@@ -28,6 +30,7 @@ class ProvisionerJobRpcs : public v1::ProvisionerAdminService::Service {
                         v1::ListProvisionerJobsResponse& response);
 
   const CallGate& gate_;
+  storage::OrganizationStore& organizations_;
   storage::JobViewStore& jobs_;
 };
 

@@ -11,6 +11,7 @@
 #include "libs/storage/postgres/pg_credential_store.h"
 #include "libs/storage/postgres/pg_job_store.h"
 #include "libs/storage/postgres/pg_job_view_store.h"
+#include "libs/storage/postgres/pg_organization_store.h"
 #include "libs/storage/postgres/testing/migrated_database.h"
 #include "libs/storage/postgres/testing/sample_world.h"
 #include "libs/testing/matchers.h"
@@ -152,7 +153,8 @@ struct Fixture {
       {gate, store, keyring, poker, queue_signal, log_signal, acquire, kLease, nullptr}};
   StreamJobLogsParts log_parts{gate, views, work, followers};
   BuildLogService logs{log_parts};
-  ProvisionerJobRpcs admin{gate, views};
+  storage::PgOrganizationStore organizations{pool};
+  ProvisionerJobRpcs admin{gate, organizations, views};
   server::GrpcServer grpc{{.drain_delay = absl::ZeroDuration()}, clock, registry};
   std::unique_ptr<pb::ProvisionerService::Stub> stub;
   std::unique_ptr<v1::BuildService::Stub> log_stub;
