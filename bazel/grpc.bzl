@@ -1,8 +1,5 @@
 """cc_library targets generated from .proto files with the system protoc."""
 
-# /usr/include holds google/protobuf/*.proto.
-_IMPORT_PATHS = ["-Iprotos", "-Ithird_party/protos", "-I/usr/include"]
-
 ProtoSourcesInfo = provider(fields = {"transitive": "depset of .proto files"})
 
 def _proto_gen_impl(ctx):
@@ -18,7 +15,8 @@ def _proto_gen_impl(ctx):
         outs_h = [ctx.actions.declare_file(stem + ".pb.h", sibling = src)]
         outs_c = [ctx.actions.declare_file(stem + ".pb.cc", sibling = src)]
         args = ctx.actions.args()
-        args.add_all(_IMPORT_PATHS)
+        args.add("-I" + ctx.attr.root)
+        args.add("-I/usr/include")  # google/protobuf/*.proto
         args.add("--cpp_out=" + out_dir)
         tools = [ctx.executable._protoc]
         if ctx.attr.grpc:
@@ -59,30 +57,6 @@ _proto_gen = rule(
     output_to_genfiles = False,
 )
 
-def _descriptor_set_impl(ctx):
-    out = ctx.actions.declare_file(ctx.label.name + ".binpb")
-    transitive = depset(transitive = [d[ProtoSourcesInfo].transitive for d in ctx.attr.deps])
-    args = ctx.actions.args()
-    args.add_all(_IMPORT_PATHS + ["--include_imports", "--include_source_info"])
-    args.add("--descriptor_set_out=" + out.path)
-    args.add_all(transitive)
-    ctx.actions.run(
-        executable = ctx.executable._protoc,
-        arguments = [args],
-        inputs = transitive,
-        outputs = [out],
-        mnemonic = "ProtocDescriptorSet",
-    )
-    return [DefaultInfo(files = depset([out]))]
-
-_descriptor_set = rule(
-    implementation = _descriptor_set_impl,
-    attrs = {
-        "deps": attr.label_list(providers = [ProtoSourcesInfo]),
-        "_protoc": attr.label(default = "@system_tools//:protoc", executable = True, cfg = "host", allow_single_file = True),
-    },
-)
-
 def _gen_label(label):
     if ":" in label:
         return label + "_gen"
@@ -121,6 +95,3 @@ def cc_grpc_library(name, srcs, deps = [], grpc = True, root = "protos", visibil
         visibility = visibility,
         **kwargs
     )
-
-def proto_descriptor_set(name, deps, **kwargs):
-    _descriptor_set(name = name, deps = [_gen_label(d) for d in deps], **kwargs)
