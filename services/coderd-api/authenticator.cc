@@ -75,10 +75,9 @@ absl::StatusOr<CallerPtr> Authenticator::Authenticate(
     const std::optional<std::string>& authorization, clock::Deadline deadline) {
   ASSIGN_OR_RETURN(const auth::PresentedToken token, auth::ParseAuthorization(authorization));
   if (token.kind == auth::TokenKind::kServiceToken) return AuthenticateService(token);
-  if (CallerPtr caller = Recall(token.token_hash)) {
-    if (caller->expires_at <= clock_.Now()) return Expired();
-    return caller;
-  }
+  // A session in use may have been extended since: at its remembered end the database is asked.
+  const CallerPtr remembered = Recall(token.token_hash);
+  if (remembered != nullptr && remembered->expires_at > clock_.Now()) return remembered;
   // Taken before the database is asked: what it answers may be as old as the question.
   const absl::Duration asked_at = clock_.MonotonicNow();
   ASSIGN_OR_RETURN(const CallerPtr caller, token.kind == auth::TokenKind::kApiKey

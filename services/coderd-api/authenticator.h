@@ -38,8 +38,9 @@ class Authenticator {
                                                clock::Deadline deadline);
 
   /// Asks anew for callers of open streams, at most two statements for all of them: for each, in
-  /// order, who it is now, or UNAUTHENTICATED as above, which ends its stream. A caller with the
-  /// same rights comes back as the same pointer. The whole fails when the database cannot be asked;
+  /// order, who it is now, or UNAUTHENTICATED as above, which ends its stream. A caller of
+  /// whom nothing changed comes back as the same pointer; an equal access_version means equal
+  /// rights (a session in use only ends later). The whole fails when the database cannot be asked;
   /// the callers then stand as they were.
   absl::StatusOr<std::vector<absl::StatusOr<auth::CallerPtr>>> Refresh(
       const std::vector<auth::CallerPtr>& callers, clock::Deadline deadline);
