@@ -101,6 +101,9 @@ class Processes:
             if name in self._children:
                 self._children[name].poll()
             time.sleep(0.05)
+        child = self._children.pop(name, None)
+        if child:
+            child.wait()
         self._record(name).unlink(missing_ok=True)
         return True
 

@@ -11,8 +11,11 @@ import tempfile
 import time
 import unittest
 
-from deploy.local import data_dir, event_log, services, suite
+from deploy.local import account, data_dir, event_log, services, suite
 
+_CODES = ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+          "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+          "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]
 STEP_S = 0.1  # Between two looks at something that tells nobody when it changes.
 
 
@@ -85,6 +88,63 @@ class Client:
         return event_log.EventLog(self._command("watch", "-o", "json", *arguments))
 
 
+class Answer:
+    """What a call got: the messages of the answer, or a status's code, reason, violated fields and message."""
+
+    def __init__(self, done):
+        self.messages = _messages(done.stdout)
+        self.code, self.reason, self.text, self.fields = "OK", "", "", []
+        if done.returncode == 0:
+            return
+        try:
+            error = json.loads(done.stderr)
+        except ValueError:
+            raise AssertionError(f"grpcurl ended with {done.returncode}: {done.stderr}") from None
+        self.code, self.text = _CODES[error["code"]], error.get("message", "")
+        for detail in error.get("details", []):
+            self.reason = detail.get("reason", self.reason)
+            self.fields += [violation["field"] for violation in detail.get("fieldViolations", [])]
+
+    def __str__(self):
+        return f"{self.code} {self.reason} {self.fields}: {self.text}"
+
+
+def _messages(text):
+    """JSON messages one after the other."""
+    found, decoder, text = [], json.JSONDecoder(), text.strip()
+    while text:
+        message, end = decoder.raw_decode(text)
+        found.append(message)
+        text = text[end:].lstrip()
+    return found
+
+
+class Grpcurl:
+    """A gRPC client that is not ours: it knows the services from reflection alone."""
+
+    def __init__(self, address, token=None):
+        self._address = address
+        self._token = token
+        self._program = _environment("CODER_TEST_GRPCURL")
+
+    def _run(self, *arguments, text=""):
+        header = ["-H", f"authorization: Bearer {self._token}"] if self._token else []
+        return subprocess.run([self._program, "-plaintext", "-max-time", "30", *header, *arguments], input=text,
+                              capture_output=True, text=True, timeout=60)
+
+    def list(self):
+        """The services reflection tells of."""
+        done = self._run(self._address, "list")
+        if done.returncode != 0:
+            raise AssertionError(f"grpcurl list: {done.stderr}")
+        return done.stdout.split()
+
+    def call(self, method, *messages):
+        """Calls "package.Service/Method" with the messages."""
+        text = "".join(json.dumps(message) for message in messages)
+        return Answer(self._run("-format-error", "-d", "@", self._address, method, text=text))
+
+
 class SuiteTest(unittest.TestCase):
     """A test whose class has one running suite in a folder of its own, and a watch from the deployment's first event."""
 
@@ -115,9 +175,23 @@ class SuiteTest(unittest.TestCase):
     @classmethod
     def client(cls, instance):
         """coderctl as the first user against the named instance of the API."""
-        account = cls.local.account()
-        url = f"--url=http://{cls.local.api_address(instance)}"
-        return Client(lambda *arguments: [*account.command(*arguments), url])
+        command = account.Account(cls.local.data, cls.local.api_address(instance)).command
+        if instance == "coderd-api":
+            return Client(command)
+        # The saved log-in is only for the address it was made at.
+        token = cls.local.data.api_token.read_text().strip()
+        return Client(lambda *arguments: [*command(*arguments), f"--token={token}"])
+
+    @classmethod
+    def person(cls, name, url=None):
+        """coderctl of somebody with a configuration folder of their own, not logged in yet."""
+        settings = [f"--config-dir={cls.folder / name}", f"--url={url or 'http://' + cls.local.api_address()}"]
+        return Client(lambda *arguments: [str(services.coderctl()), *settings, *arguments])
+
+    @classmethod
+    def grpcurl(cls, token=None):
+        """A foreign client of the API, as the first user unless another token is given."""
+        return Grpcurl(cls.local.api_address(), token or cls.local.data.api_token.read_text().strip())
 
     @classmethod
     def watch_all(cls, instance="coderd-api"):

@@ -42,7 +42,7 @@ class LeasesTest(harness.SuiteTest):
         super().setUpClass()
         cls.push_terraform("endless", _SLOW.replace("SECONDS", str(_NAP)))
         cls.push_terraform("slow", _SLOW.replace("SECONDS", "2"))
-        cls.push_echo("quick", start={"delay_ms": 1500})
+        cls.push_echo("quick", start={"log": ["working"], "delay_ms": 3000})
 
     def napping(self):
         """Processes of a running apply of the template "endless"."""
@@ -105,6 +105,7 @@ class LeasesTest(harness.SuiteTest):
     def test_a_late_state_blocks_until_it_is_dismissed(self):
         self.coderctl.do("create", "late", "--template", "quick", "--no-wait")
         self.wait_for("late", "running")
+        harness.wait_until("the build works", lambda: "working" in self.coderctl.do("logs", "late"))
         self.assertEqual(self.freeze_until_reaped("late")["error_code"], "LEASE_EXPIRED")
         self.wait_for_kind("late", "LATE_STATE_STORED")
         self.assertTrue(self.show("late")["latest_build"]["late_state_pending"])

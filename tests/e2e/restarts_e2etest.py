@@ -10,8 +10,8 @@ from tests.e2e import harness
 
 _WORKSPACES = ["one", "two", "three"]
 _FINAL = {"succeeded", "failed", "canceled"}
-# What may follow a build's last status.
-_NEXT = {"": {"pending"}, "pending": {"running", "canceled"}, "running": _FINAL}
+# What may follow a build's last status.  A draining daemon gives back a job it has not begun.
+_NEXT = {"": {"pending"}, "pending": {"running", "canceled"}, "running": _FINAL | {"pending"}}
 
 
 class Trickle:
