@@ -2,7 +2,6 @@
 
 import datetime
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import time
@@ -158,7 +157,7 @@ def demo(arguments):
     if arguments.keep:
         say.note(f"logs and data are kept in {path}")
     else:
-        shutil.rmtree(path)
+        suite.Suite(data).delete()
     print("\nEverything is stopped. Next: ./dev up starts a suite that stays.")
     return 0
 

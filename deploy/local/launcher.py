@@ -75,8 +75,9 @@ def reset(arguments):
     """Stops the suite and deletes its data."""
     data = _existing(arguments)
     with data.locked():
-        suite.Suite(data).down()
-        data.delete()
+        local = suite.Suite(data)
+        local.down()
+        local.delete()
     say.step(f"deleted {data.path}")
     return 0
 

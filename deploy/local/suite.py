@@ -1,6 +1,7 @@
 """The local suite: PostgreSQL, NATS and the four services, started and stopped in order."""
 
 import os
+import shutil
 import subprocess
 import time
 
@@ -146,6 +147,11 @@ class Suite:
                 self.processes.stop(name, **stop_signal)
                 stopped.append(name)
         return stopped
+
+    def delete(self):
+        """Removes what the stopped suite kept: its data directory and provisionerd's folder beside it."""
+        shutil.rmtree(services.work_dir(self.data), ignore_errors=True)
+        self.data.delete()
 
     def box(self):
         """What a person needs to know of the running suite."""
