@@ -11,7 +11,6 @@
 namespace coder::storage {
 namespace {
 
-using lifecycle::JobType;
 
 constexpr char kReap[] = R"sql(
   WITH picked AS (
