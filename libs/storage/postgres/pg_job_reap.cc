@@ -11,7 +11,6 @@
 namespace coder::storage {
 namespace {
 
-
 constexpr char kReap[] = R"sql(
   WITH picked AS (
     SELECT lapsed.id
