@@ -1,8 +1,13 @@
 #include "cli/coderctl/command_line.h"
 
+#include <algorithm>
 #include <iostream>
+#include <numeric>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "libs/server/version.h"
 #include "libs/status/status_macros.h"
 
@@ -42,6 +47,63 @@ void AddGlobalOptions(CLI::App& root, CommandLine& line) {
       ->check(CLI::IsMember({"table", "json"}));
 }
 
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = std::exchange(row[j + 1], std::min({row[j] + 1, row[j + 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+/// The subcommand of `command` that `word` is most likely a misspelling of; empty when none is
+/// near.
+std::string NearestCommand(const CLI::App& command, const std::string& word) {
+  std::string nearest;
+  size_t best = 3;
+  for (const CLI::App* child : command.get_subcommands({})) {
+    const size_t distance = EditDistance(child->get_name(), word);
+    if (distance >= best) continue;
+    best = distance;
+    nearest = child->get_name();
+  }
+  return nearest;
+}
+
+/// Where the command line stopped to make sense: the last command it named.
+const CLI::App& Deepest(const CLI::App& root) {
+  const CLI::App* command = &root;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().back();
+  return *command;
+}
+
+std::string Path(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return parent == nullptr ? command.get_name()
+                           : absl::StrCat(Path(*parent), " ", command.get_name());
+}
+
+/// CLI11 tells a misspelt command as a missing one; this says which word was not understood.
+int RefuseCommandLine(const CLI::App& root, const CLI::ParseError& error) {
+  const CLI::App& command = Deepest(root);
+  const bool wants_command = !command.get_subcommands({}).empty();
+  const std::vector<std::string> words = root.remaining(true);
+  if (!wants_command || words.empty() || words.front().starts_with('-')) {
+    return root.exit(error) == 0 ? 0 : 2;
+  }
+  const std::string path = Path(command);
+  const std::string nearest = NearestCommand(command, words.front());
+  std::cerr << "error: " << path << " has no command \"" << words.front() << "\"\nfix:   "
+            << (nearest.empty() ? absl::StrCat("see ", path, " --help")
+                                : absl::StrCat("did you mean: ", path, " ", nearest))
+            << "\n";
+  return 2;
+}
+
 }  // namespace
 
 absl::StatusOr<Session> CommandLine::Connect() const {
@@ -77,7 +139,7 @@ int RunCoderctl(int argc, char** argv) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return root.exit(error) == 0 ? 0 : 2;
+    return RefuseCommandLine(root, error);
   }
   const absl::Status status = line.run();
   if (!status.ok()) std::cerr << FormatError(status);

@@ -2,6 +2,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "cli/coderctl/command_line.h"
 #include "cli/coderctl/completion.h"
@@ -11,6 +15,21 @@
 
 namespace coder::cli {
 namespace {
+
+/// What is written to std::cerr while it lives.
+class CapturedErrors {
+ public:
+  CapturedErrors() : before_(std::cerr.rdbuf(stream_.rdbuf())) {}
+  ~CapturedErrors() { std::cerr.rdbuf(before_); }
+  CapturedErrors(const CapturedErrors&) = delete;
+  CapturedErrors& operator=(const CapturedErrors&) = delete;
+
+  std::string text() const { return stream_.str(); }
+
+ private:
+  std::ostringstream stream_;
+  std::streambuf* const before_;
+};
 
 std::string FreshDirectory(const std::string& name) {
   const auto path = std::filesystem::path(std::getenv("TEST_TMPDIR")) / name;
@@ -112,8 +131,29 @@ TEST_CASE("completion knows every command") {
 TEST_CASE("a command line that cannot be understood exits with 2") {
   const char* argv[] = {"coderctl", "create"};
   CHECK(RunCoderctl(2, const_cast<char**>(argv)) == 2);
-  const char* unknown[] = {"coderctl", "frobnicate"};
-  CHECK(RunCoderctl(2, const_cast<char**>(unknown)) == 2);
+}
+
+TEST_CASE("a misspelt command is named, and the nearest one offered") {
+  struct Row {
+    std::string name;
+    std::vector<const char*> argv;
+    std::string said;
+  };
+  const Row rows[] = {
+      {"one letter off", {"coderctl", "creat", "dev"}, "did you mean: coderctl create\n"},
+      {"nothing near",
+       {"coderctl", "frobnicate"},
+       "has no command \"frobnicate\"\nfix:   see coderctl --help\n"},
+      {"below a noun", {"coderctl", "templates", "psh"}, "did you mean: coderctl templates push\n"},
+  };
+  for (const Row& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      const CapturedErrors errors;
+      CHECK(RunCoderctl(static_cast<int>(row.argv.size()), const_cast<char**>(row.argv.data())) ==
+            2);
+      CHECK_THAT(errors.text(), Catch::EndsWith(row.said));
+    }
+  }
 }
 
 }  // namespace
