@@ -27,9 +27,9 @@ struct Raw {
   char type = '0';
   std::string content;
   unsigned mode = 0644;
-  std::string link = "";
+  std::string link;
   // Written instead of the content's real size.
-  std::string size_field = "";
+  std::string size_field;
 };
 
 std::string Octal(std::uint64_t value, int width) {
@@ -167,8 +167,9 @@ TEST_CASE("long names in pax and GNU headers are read") {
        {Pax("path", name),
         Entry({.name = "././@LongLink", .type = 'L', .content = name + std::string(1, '\0')})}) {
     TempDir dir;
-    auto done = ExtractTemplateArchive(extension + Entry({.name = name, .content = "x"}) + kEnd,
-                                       dir.path());
+    const std::string archive =
+        absl::StrCat(extension, Entry({.name = name, .content = "x"}), kEnd);
+    auto done = ExtractTemplateArchive(archive, dir.path());
     INFO(done.status());
     REQUIRE(done.ok());
     CHECK(ReadAll(dir.path() + "/" + name) == "x");
