@@ -2,12 +2,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "libs/testing/matchers.h"
 
 namespace coder::crypto {
 namespace {
 
-using ::coder::testing::IsOk;
 using ::coder::testing::StatusIs;
 using server::Secret;
 
@@ -62,7 +62,8 @@ TEST_CASE("a key file that is wrong is refused by line without showing a key") {
   const std::string good = Line("k1");
   for (const std::string& bad :
        {std::string(), std::string("# nothing\n"), std::string("k1"), std::string("k1 c2hvcnQ="),
-        "k/1 " + good.substr(3), good + " more", good + "\n" + good}) {
+        absl::StrCat("k/1 ", good.substr(3)), absl::StrCat(good, " more"),
+        absl::StrCat(good, "\n", good)}) {
     const auto ring = Keyring::Parse(Secret(bad));
     CHECK_THAT(ring, StatusIs(absl::StatusCode::kInvalidArgument, "read keyring"));
     CHECK(ring.status().ToString().find(good.substr(3)) == std::string::npos);
