@@ -14,9 +14,9 @@ _PROGRAM = pathlib.Path("/usr/sbin/nats-server")
 # What each service may say and hear.  The relay alone publishes events and owns the stream.
 PERMISSIONS = {
     "coderd-api": {
-        "publish": ["outbox.poke", "$JS.API.INFO", f"$JS.API.STREAM.INFO.{STREAM}", f"$JS.API.CONSUMER.*.{STREAM}",
+        "publish": ["outbox.poke", "coderd.>", "$JS.API.INFO", f"$JS.API.STREAM.INFO.{STREAM}", f"$JS.API.CONSUMER.*.{STREAM}",
                     f"$JS.API.CONSUMER.*.{STREAM}.>", f"$JS.ACK.{STREAM}.>", f"$JS.FC.{STREAM}.>"],
-        "subscribe": ["_INBOX.>"],
+        "subscribe": ["coderd.>", "_INBOX.>"],
     },
     "pubsub-relay": {
         "publish": ["build.events", "$JS.API.INFO", f"$JS.API.STREAM.*.{STREAM}", f"$JS.API.STREAM.MSG.*.{STREAM}",

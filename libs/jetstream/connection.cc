@@ -50,6 +50,7 @@ natsStatus Configure(const Connection::Options& o, Connection* self, natsOptions
   then(natsOptions_SetPingInterval(into, kPingMilliseconds));
   then(natsOptions_SetMaxPingsOut(into, kPingsOut));
   then(natsOptions_SetSendAsap(into, o.send_asap));
+  then(natsOptions_SetNoEcho(into, !o.echo));
   then(natsOptions_SetDisconnectedCB(into, OnDisconnected, self));
   then(natsOptions_SetReconnectedCB(into, OnReconnected, self));
   then(natsOptions_SetClosedCB(into, OnClosed, self));

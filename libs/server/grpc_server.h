@@ -23,7 +23,7 @@ namespace coder::server {
 
 // A gRPC server with our limits, reflection, health names, metrics and call log. Handlers return
 // ToGrpcStatus(...); synchronous and callback services may be mixed.
-class GrpcServer : public Part {
+class GrpcServer final : public Part {
  public:
   // Clock and registry must outlive the server.
   GrpcServer(GrpcServerOptions options, clock::Clock& clock, prometheus::Registry& registry);

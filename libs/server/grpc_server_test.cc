@@ -237,7 +237,7 @@ TEST_CASE_METHOD(Fixture, "with TLS, plaintext and clients without a certificate
   options.tls = {certificate, key, certificate};
   Start({.plaintext = false, .ca = certificate, .certificate = certificate, .key = key});
   grpc::ClientContext mutual;
-  CHECK(Call(mutual).error_message() == "");
+  CHECK(Call(mutual).error_message().empty());
   const std::string target = "localhost:" + std::to_string(server->port());
   for (const GrpcChannelOptions& client : std::vector<GrpcChannelOptions>{
            {.target = target, .plaintext = false, .ca = certificate}, {.target = target}}) {

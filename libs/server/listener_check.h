@@ -27,7 +27,7 @@ struct ListenerCheckOptions {
 // an error (Program::Fail drains the calls that still run), and the supervisor starts a new one.
 // With the defaults that is within nine seconds. A descriptor is kept in reserve, so that
 // exhaustion cannot blind the check itself.
-class ListenerCheck : public Part {
+class ListenerCheck final : public Part {
  public:
   // `port` is asked at Start; `listen` is the configured address. Clock and registry must outlive
   // the check. `on_deaf` is called on the check's thread.

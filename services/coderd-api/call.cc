@@ -61,6 +61,13 @@ absl::Status WrongKind(const MethodRule& rule) {
 
 }  // namespace
 
+void CallGate::AfterEffect(absl::string_view method) const {
+  const MethodRule* rule = FindMethodRule(method);
+  if (rule != nullptr && rule->effect == Effect::kRights && on_rights_changed_) {
+    on_rights_changed_();
+  }
+}
+
 absl::StatusOr<CallContext> CallGate::Admit(const grpc::ServerContextBase& context,
                                             absl::string_view method) const {
   const MethodRule* rule = FindMethodRule(method);

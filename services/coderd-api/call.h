@@ -4,6 +4,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
+#include <functional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -70,15 +71,24 @@ class CallGate {
     }
     const absl::StatusOr<CallContext> call = Admit(*context, method);
     if (!call.ok()) return server::ToGrpcStatus(call.status());
-    return server::ToGrpcStatus(body(*call));
+    const absl::Status done = body(*call);
+    if (done.ok()) AfterEffect(method);
+    return server::ToGrpcStatus(done);
   }
+
+  /// Has `told` called after every call that succeeded and changed somebody's rights; it must
+  /// return at once. Called before anything starts.
+  void OnRightsChanged(std::function<void()> told) { on_rights_changed_ = std::move(told); }
 
   Authenticator& authenticator() const { return authenticator_; }
 
  private:
+  void AfterEffect(absl::string_view method) const;
+
   Authenticator& authenticator_;
   clock::Clock& clock_;
   const absl::Duration max_deadline_;
+  std::function<void()> on_rights_changed_;
 };
 
 /// Runs a unary handler behind the gate: `return HandleCall(gate_, context, kMethod, *request,

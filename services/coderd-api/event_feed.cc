@@ -1,6 +1,5 @@
 #include "services/coderd-api/event_feed.h"
 
-#include "libs/jetstream/poke.h"
 #include "libs/server/log.h"
 
 namespace coder::api {
@@ -22,6 +21,7 @@ void EventFeed::Stop() {
   keeper_ = std::jthread();
   ticker_ = std::jthread();
   consumer_.reset();
+  hint_listeners_.clear();
   std::lock_guard lock(mutex_);
   connection_.reset();
 }
@@ -35,8 +35,8 @@ void EventFeed::KeepTime(std::stop_token stop) {
 }
 
 bool EventFeed::Connect() {
-  auto connection =
-      jetstream::Connection::Connect({.url = options_.nats_url, .name = "coderd-api"});
+  auto connection = jetstream::Connection::Connect(
+      {.url = options_.nats_url, .name = "coderd-api", .echo = false});
   if (!connection.ok()) {
     log::Warn("cannot reach NATS; watches follow the log", {{"error", connection.status()}});
     return false;
@@ -44,6 +44,19 @@ bool EventFeed::Connect() {
   std::lock_guard lock(mutex_);
   connection_ = *std::move(connection);
   return true;
+}
+
+void EventFeed::ListenForHints() {
+  for (const ReplicaHints::Listener& listener : hints_.listeners()) {
+    auto listening =
+        jetstream::PokeListener::Listen(*connection_, listener.subject, listener.heard);
+    if (!listening.ok()) {
+      log::Warn("cannot hear hints of other replicas; what they tell of is found by polling",
+                {{"subject", listener.subject}, {"error", listening.status()}});
+      continue;
+    }
+    hint_listeners_.push_back(*std::move(listening));
+  }
 }
 
 void EventFeed::KeepConnected(std::stop_token stop) {
@@ -54,6 +67,7 @@ void EventFeed::KeepConnected(std::stop_token stop) {
     }
     consumer_ = std::make_unique<jetstream::OrderedConsumer>(
         *connection_, *this, jetstream::OrderedConsumer::Options{.stream = options_.stream});
+    ListenForHints();
     while (!stop.stop_requested()) {
       const auto event = connection_->NextEvent(absl::Milliseconds(200));
       if (!event) continue;
@@ -61,20 +75,23 @@ void EventFeed::KeepConnected(std::stop_token stop) {
       if (event->kind == jetstream::ConnectionEvent::Kind::kClosed) break;
     }
     consumer_.reset();
+    hint_listeners_.clear();
     pump_.StreamDown();
     std::lock_guard lock(mutex_);
     connection_.reset();
   }
 }
 
-void EventFeed::Poke() {
+void EventFeed::Poke() { Publish(jetstream::kOutboxPoke); }
+
+void EventFeed::Publish(const std::string& subject) {
   std::shared_ptr<jetstream::Connection> connection;
   {
     std::lock_guard lock(mutex_);
     connection = connection_;
   }
-  // A lost hint costs the relay's next turn and nothing else.
-  if (connection) (void)jetstream::Poke(*connection, jetstream::kOutboxPoke);
+  // A lost hint costs whoever waits for it its next turn and nothing else.
+  if (connection) (void)jetstream::Poke(*connection, subject);
 }
 
 void EventFeed::OnMessage(jetstream::StreamMessage message) {

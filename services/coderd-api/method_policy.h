@@ -15,6 +15,13 @@ enum class Admission : uint8_t { kAnybody, kUsers, kProvisioners, kServices };
 /// handler once the object is loaded (CallContext::Authorize, or ScopeOf for lists).
 enum class CheckedAt : uint8_t { kGate, kObject };
 
+/// What a call that succeeded means for others.
+enum class Effect : uint8_t {
+  kNone,
+  /// Somebody may have fewer rights, or other ones, than before.
+  kRights,
+};
+
 /// What a call of one RPC needs.
 struct MethodRule {
   /// As on the wire: "/coder.api.v1.AuthService/Login".
@@ -22,6 +29,7 @@ struct MethodRule {
   Admission admission = Admission::kUsers;
   auth::Action action = auth::Action::kCount;
   CheckedAt checked_at = CheckedAt::kGate;
+  Effect effect = Effect::kNone;
 };
 
 /// The rule of an RPC, or null: such a call is refused.

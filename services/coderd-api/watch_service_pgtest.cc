@@ -147,8 +147,10 @@ struct Fixture {
                    .check_rights = [this] { rights.Wake(); },
                    .write_limit = absl::Seconds(1),
                    .finish_grace = absl::Milliseconds(200)};
+  ReplicaHints hints;
   EventFeed feed{{.tick = absl::Milliseconds(10)},
                  pump,
+                 hints,
                  clock,
                  [this](absl::Duration now) {
                    hub.Tick(now);

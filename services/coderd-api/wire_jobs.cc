@@ -43,7 +43,7 @@ void WireReaper(Wiring& wiring, storage::JobStore& store, JobMetrics& metrics,
       wiring->metrics.registry());
 }
 
-// Looks by itself for what no signal told of, such as what other replicas did.
+// Looks by itself for what no signal told of, such as what replicas without NATS did.
 void WirePolls(Wiring& wiring, JobDispatcher& dispatcher, LogFollowers& followers,
                storage::JobViewStore& views, JobMetrics& metrics) {
   const auto poll = [&wiring](const char* name, absl::Duration interval, server::Pass pass) {
@@ -85,7 +85,11 @@ StreamJobLogsParts& WireJobs(Wiring& wiring) {
                                poker.Poke();
                              }});
   wiring.job_queue().Subscribe(
-      [&dispatcher](const lifecycle::OrganizationId& id) { dispatcher.Wake(id); });
+      [&dispatcher, &hints = wiring.hints()](const lifecycle::OrganizationId& id) {
+        dispatcher.Wake(id);
+        hints.Send(kJobQueueHint);
+      });
+  wiring.hints().Hear(kJobQueueHint, [&dispatcher] { dispatcher.WakeAll(); });
   wiring.job_logs().Subscribe([&followers](const lifecycle::JobId& id) { followers.Wake(id); });
 
   ReapPass* reaper = nullptr;

@@ -59,6 +59,11 @@ void WireWatch(Wiring& wiring) {
         return sessions.CheckRights(authenticator, clock);
       },
       clock, wiring->metrics.registry());
+  wiring.hints().Hear(kRightsHint, [&rights_loop] { rights_loop.Wake(); });
+  wiring->gate.OnRightsChanged([&rights_loop, &hints = wiring.hints()] {
+    rights_loop.Wake();
+    hints.Send(kRightsHint);
+  });
   const bool enabled = std::find(config.experiments.begin(), config.experiments.end(),
                                  kWorkspaceBuildUpdates) != config.experiments.end();
   auto& parts =
@@ -78,7 +83,7 @@ void WireWatch(Wiring& wiring) {
                                          .max_age = MaxWatchAge(config)});
   server::GrpcServer& grpc = wiring->grpc;
   auto& feed = wiring.Run<EventFeed>(
-      EventFeed::Options{.nats_url = config.nats_url.Reveal()}, pump, clock,
+      EventFeed::Options{.nats_url = config.nats_url.Reveal()}, pump, wiring.hints(), clock,
       [&hub, &pump, &sessions, &metrics, &grpc, serving = false](absl::Duration now) mutable {
         hub.Tick(now);
         sessions.Tick(now);

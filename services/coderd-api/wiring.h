@@ -18,6 +18,7 @@
 #include "services/coderd-api/call.h"
 #include "services/coderd-api/config.h"
 #include "services/coderd-api/job_signals.h"
+#include "services/coderd-api/replica_hints.h"
 
 namespace coder::api {
 
@@ -87,6 +88,9 @@ class Wiring {
   JobQueueSignal& job_queue() { return job_queue_; }
   JobLogSignal& job_logs() { return job_logs_; }
 
+  /// What this replica and the others tell each other. Carried only where WireWatch is called.
+  ReplicaHints& hints() { return hints_; }
+
  private:
   struct ForwardingPoker final : events::OutboxPoker {
     void Poke() override {
@@ -99,6 +103,7 @@ class Wiring {
   ForwardingPoker poker_;
   JobQueueSignal job_queue_;
   JobLogSignal job_logs_;
+  ReplicaHints hints_;
   std::vector<std::shared_ptr<void>> owned_;
 };
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "libs/pg/transaction.h"
 #include "libs/status/error_reason.h"
 #include "libs/storage/postgres/pg_job_store.h"
@@ -219,7 +220,7 @@ TEST_CASE("tags decide which daemon may run which job") {
       const auto json = [](const Tags& tags) {
         std::string text = "{";
         for (const auto& [k, v] : tags) {
-          text += (text.size() > 1 ? "," : "") + ("\"" + k + "\":\"" + v + "\"");
+          absl::StrAppend(&text, text.size() > 1 ? "," : "", "\"", k, "\":\"", v, "\"");
         }
         return text + "}";
       };
