@@ -15,7 +15,6 @@ namespace coder::api {
 namespace {
 
 using auth::Action;
-using lifecycle::OrganizationId;
 using lifecycle::TemplateId;
 using lifecycle::TemplateVersionId;
 using lifecycle::UserId;

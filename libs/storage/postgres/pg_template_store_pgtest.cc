@@ -11,7 +11,6 @@ namespace {
 using absl::StatusCode;
 using ::coder::testing::IsOk;
 using ::coder::testing::StatusIs;
-using lifecycle::JobStatus;
 using lifecycle::OrganizationId;
 using lifecycle::TemplateId;
 using lifecycle::TemplateVersionId;
@@ -89,8 +88,8 @@ TEST_CASE("templates are listed by organization and name within the caller's sco
   CHECK(names(all, "", TemplatePageKey{"acme", "ada"}, 2) == "go ");
   CHECK(names(all, "acme", std::nullopt, 9) == "Ada go ");
   CHECK(names({.organizations = {other}}, "", std::nullopt, 9) == "zig ");
-  CHECK(names({.organizations = {other}}, "acme", std::nullopt, 9) == "");
-  CHECK(names({}, "", std::nullopt, 9) == "");
+  CHECK(names({.organizations = {other}}, "acme", std::nullopt, 9).empty());
+  CHECK(names({}, "", std::nullopt, 9).empty());
 }
 
 TEST_CASE("settings are replaced at the revision they were read at, once") {

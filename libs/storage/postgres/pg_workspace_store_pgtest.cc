@@ -16,7 +16,6 @@ using ::coder::testing::IsOk;
 using ::coder::testing::StatusIs;
 using lifecycle::AutomaticUpdates;
 using lifecycle::BuildTransition;
-using lifecycle::JobStatus;
 using lifecycle::WorkspaceId;
 using lifecycle::WorkspaceStatus;
 
