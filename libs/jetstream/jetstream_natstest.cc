@@ -8,6 +8,7 @@
 #include "libs/jetstream/jetstream_publisher.h"
 #include "libs/jetstream/ordered_consumer.h"
 #include "libs/jetstream/poke.h"
+#include "libs/jetstream/ports/stream_contract.h"
 #include "libs/testing/nats_server.h"
 
 namespace coder::jetstream {
@@ -132,6 +133,14 @@ TEST_CASE("a stream is made once, repaired when it differs, and read and purged"
   REQUIRE(admin.Purge().ok());
   CHECK(admin.State()->empty());
   CHECK(admin.State()->last_sequence == 3);
+}
+
+TEST_CASE("the stream of a server keeps the contract of a stream") {
+  testing::NatsServer server;
+  const auto connection = Connected(server);
+  JetstreamAdmin admin(*connection, {});
+  const auto publisher = PublisherOn(*connection);
+  CheckStreamContract(admin, *publisher);
 }
 
 TEST_CASE("packs are confirmed in order, many in flight") {
