@@ -6,10 +6,13 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <future>
 
+#include "absl/strings/str_cat.h"
 #include "coder/api/v1/deployment.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "libs/clock/deadline.h"
 #include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
 #include "libs/server/grpc_channel.h"
@@ -21,6 +24,7 @@ namespace coder::server {
 namespace {
 
 namespace api = coder::api::v1;
+namespace fs = std::filesystem;
 namespace health = grpc::health::v1;
 
 constexpr char kService[] = "coder.api.v1.DeploymentService";
@@ -84,6 +88,24 @@ struct Fixture {
     if (at == std::string::npos) return "absent: " + line;
     return text.substr(at + line.size(), text.find('\n', at) - at - line.size());
   }
+};
+
+// A certificate for localhost that is its own authority, and its key, in files.
+struct SelfSigned {
+  explicit SelfSigned(const std::string& name) {
+    const char* base = std::getenv("TEST_TMPDIR");
+    const fs::path stem = fs::path(base ? base : "/tmp") / name;
+    key = stem.string() + ".key.pem";
+    certificate = stem.string() + ".cert.pem";
+    const std::string command = absl::StrCat(
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext "
+        "subjectAltName=DNS:localhost -keyout ",
+        key, " -out ", certificate, " 2>/dev/null");
+    REQUIRE(std::system(command.c_str()) == 0);
+  }
+
+  std::string key;
+  std::string certificate;
 };
 
 std::string Reflect(const std::shared_ptr<grpc::Channel>& channel, const std::string& request) {
@@ -227,28 +249,66 @@ TEST_CASE("a message over its limit is refused with both sizes") {
 }
 
 TEST_CASE_METHOD(Fixture, "with TLS, plaintext and clients without a certificate are refused") {
-  const char* base = std::getenv("TEST_TMPDIR");
-  const std::string dir = base ? base : "/tmp";
-  const std::string key = dir + "/key.pem", certificate = dir + "/cert.pem";
-  const std::string command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test " +
-                              std::string("-addext subjectAltName=DNS:localhost -keyout ") + key +
-                              " -out " + certificate + " 2>/dev/null";
-  REQUIRE(std::system(command.c_str()) == 0);
-  options.tls = {certificate, key, certificate};
-  Start({.plaintext = false, .ca = certificate, .certificate = certificate, .key = key});
+  const SelfSigned own("refusing");
+  options.tls = {own.certificate, own.key, own.certificate};
+  Start(
+      {.plaintext = false, .ca = own.certificate, .certificate = own.certificate, .key = own.key});
   grpc::ClientContext mutual;
   CHECK(Call(mutual).error_message().empty());
   const std::string target = "localhost:" + std::to_string(server->port());
   for (const GrpcChannelOptions& client : std::vector<GrpcChannelOptions>{
-           {.target = target, .plaintext = false, .ca = certificate}, {.target = target}}) {
+           {.target = target, .plaintext = false, .ca = own.certificate}, {.target = target}}) {
     channel = *CreateChannel(client);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
     CHECK_FALSE(Call(context).ok());
   }
   CHECK(ProbeListener("127.0.0.1", server->port(), absl::Seconds(10)).ok());
-  CHECK(CreateChannel({.plaintext = false, .ca = dir + "/absent"}).status().code() ==
+  CHECK(CreateChannel({.plaintext = false, .ca = own.certificate + ".absent"}).status().code() ==
         absl::StatusCode::kNotFound);
+}
+
+TEST_CASE_METHOD(Fixture, "a new certificate is served without a dropped call or a restart") {
+  const SelfSigned served("served");
+  const SelfSigned next("next");
+  // Clients keep what they trust while the server's files change under it.
+  const SelfSigned old("old");
+  fs::copy_file(served.certificate, old.certificate, fs::copy_options::overwrite_existing);
+  options.tls = {served.certificate, served.key, ""};
+  Start({.plaintext = false, .ca = old.certificate});
+  grpc::ClientContext before;
+  REQUIRE(Call(before).ok());
+
+  fs::rename(next.key, served.key);
+  fs::copy_file(next.certificate, served.certificate, fs::copy_options::overwrite_existing);
+  const auto opened = channel;
+  const auto deadline = clock::Deadline::After(absl::Minutes(1));
+  bool renewed = false;
+  while (!renewed && !deadline.Expired()) {
+    grpc::ClientContext on_the_old_connection;
+    channel = opened;
+    REQUIRE(Call(on_the_old_connection).ok());
+    channel = *CreateChannel({.target = "localhost:" + std::to_string(server->port()),
+                              .plaintext = false,
+                              .ca = next.certificate});
+    grpc::ClientContext trusting_the_new;
+    trusting_the_new.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    renewed = Call(trusting_the_new).ok();
+  }
+  CHECK(renewed);
+}
+
+TEST_CASE_METHOD(Fixture, "a connection of its full age is closed between calls, and calls go on") {
+  options.max_connection_age = absl::Milliseconds(200);
+  Start();
+  grpc::ClientContext first;
+  REQUIRE(Call(first).ok());
+  // The server's farewell takes the channel out of READY; without the setting it would stay there.
+  CHECK(channel->WaitForStateChange(GRPC_CHANNEL_READY,
+                                    std::chrono::system_clock::now() + std::chrono::minutes(1)));
+  grpc::ClientContext second;
+  second.set_wait_for_ready(true);
+  CHECK(Call(second).ok());
 }
 
 }  // namespace

@@ -250,6 +250,28 @@ TEST_CASE("what is behind the ring comes from the log; time and position find it
   timed.Expect(20);
 }
 
+TEST_CASE("the status tells where log and ring begin and end") {
+  Fixture f(true, {.events = 2});
+  const auto build = f.AddBuilt("dev", f.world.owner);
+  for (int i = 0; i < 5; ++i) {
+    f.WriteEvent(build);
+    f.AwaitHead(i + 1);
+  }
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + f.owner.text);
+  v1::GetBuildStreamStatusResponse status;
+  const grpc::Status got = f.stub->GetBuildStreamStatus(&context, {}, &status);
+  INFO(got.error_message());
+  REQUIRE(got.ok());
+  CHECK(status.epoch() == 1);
+  CHECK(status.floor() == 0);
+  CHECK(status.head() == 5);
+  CHECK(status.ring_floor() == 3);
+  // Both floors are positions a token may name.
+  Watch from_the_floor(f, f.owner, From(TokenOf(1, status.floor(), 0)));
+  from_the_floor.Expect(5);
+}
+
 TEST_CASE("a filter admits only what it names, and bookmarks come on a quiet stream") {
   Fixture f;
   const auto mine = f.AddBuilt("mine", f.world.owner);
