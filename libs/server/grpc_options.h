@@ -13,6 +13,8 @@ struct TlsFiles {
   std::string certificate;  // PEM chain
   std::string key;          // PEM
   std::string client_ca;    // PEM; when set, clients must present a certificate of it
+  // How often the files are looked at, in whole seconds.
+  absl::Duration refresh = absl::Seconds(30);
 };
 
 // How a gRPC server listens and what it bears.

@@ -20,7 +20,6 @@ namespace coder::server {
 namespace {
 
 constexpr size_t kQuotaBytes = 512u << 20;
-constexpr unsigned kCertificateRefreshSeconds = 30;
 
 int Milliseconds(absl::Duration d) {
   return static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(d), INT32_MAX));
@@ -74,7 +73,8 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> GrpcServer::Credentials
   RETURN_IF_ERROR(ReadPemFile("client authority", tls.client_ca).status());
   namespace ex = grpc::experimental;
   auto files = std::make_shared<ex::FileWatcherCertificateProvider>(
-      tls.key, tls.certificate, tls.client_ca, kCertificateRefreshSeconds);
+      tls.key, tls.certificate, tls.client_ca,
+      static_cast<unsigned>(absl::ToInt64Seconds(tls.refresh)));
   ex::TlsServerCredentialsOptions credentials(files);
   credentials.watch_identity_key_cert_pairs();
   if (!tls.client_ca.empty()) {

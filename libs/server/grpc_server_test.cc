@@ -250,7 +250,7 @@ TEST_CASE("a message over its limit is refused with both sizes") {
 
 TEST_CASE_METHOD(Fixture, "with TLS, plaintext and clients without a certificate are refused") {
   const SelfSigned own("refusing");
-  options.tls = {own.certificate, own.key, own.certificate};
+  options.tls = {.certificate = own.certificate, .key = own.key, .client_ca = own.certificate};
   Start(
       {.plaintext = false, .ca = own.certificate, .certificate = own.certificate, .key = own.key});
   grpc::ClientContext mutual;
@@ -274,7 +274,7 @@ TEST_CASE_METHOD(Fixture, "a new certificate is served without a dropped call or
   // Clients keep what they trust while the server's files change under it.
   const SelfSigned old("old");
   fs::copy_file(served.certificate, old.certificate, fs::copy_options::overwrite_existing);
-  options.tls = {served.certificate, served.key, ""};
+  options.tls = {.certificate = served.certificate, .key = served.key, .refresh = absl::Seconds(1)};
   Start({.plaintext = false, .ca = old.certificate});
   grpc::ClientContext before;
   REQUIRE(Call(before).ok());
@@ -294,6 +294,7 @@ TEST_CASE_METHOD(Fixture, "a new certificate is served without a dropped call or
     grpc::ClientContext trusting_the_new;
     trusting_the_new.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
     renewed = Call(trusting_the_new).ok();
+    if (!renewed) clock.Wait(absl::Milliseconds(200), {});
   }
   CHECK(renewed);
 }

@@ -42,7 +42,7 @@ struct JobDomain {
 /// Gives jobs to waiting daemons, first come first served. The daemons of one domain are one query
 /// at a time however many slots wait; it is asked when the first of them starts to wait, when the
 /// queue is said to have grown, and at each backup poll. Thread-safe; calls return at once.
-class JobDispatcher : public server::Part {
+class JobDispatcher final : public server::Part {
  public:
   struct Options {
     /// For each job given out.
