@@ -1,4 +1,4 @@
-"""Tests in Python, standard library only.
+"""Tests in Python, standard library only; those of the chart also use Debian's python3-yaml.
 
 py_test needs packages a fresh Debian lacks; an sh_test that calls the
 interpreter does not.

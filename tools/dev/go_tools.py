@@ -20,7 +20,8 @@ from tools.dev import places, say
 _OPENTOFU = "github.com/opentofu/opentofu"
 
 # Folder under tools/go -> name of the program.
-PROGRAMS = {"tofu": "tofu", "provider": "terraform-provider-coder", "grpcurl": "grpcurl"}
+PROGRAMS = {"tofu": "tofu", "provider": "terraform-provider-coder", "grpcurl": "grpcurl", "helm": "helm",
+            "kubeconform": "kubeconform"}
 
 
 def _module_hash(folder):

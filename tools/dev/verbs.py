@@ -16,6 +16,12 @@ def _verb(verbs, name, action, text, *examples):
     return parser
 
 
+def _helm(arguments):
+    # It needs PyYAML, which is there for this verb and the tests only.
+    from tools.dev import helm
+    return helm.run(arguments)
+
+
 def _add_work(verbs):
     build = _verb(verbs, "build", work.build, "Compiles everything, or the named Bazel targets.",
                   "./dev build", "./dev build //services/coderd-api/...")
@@ -45,6 +51,13 @@ def _add_work(verbs):
     _verb(verbs, "tools", work.tools,
           "Builds the pinned engine, provider and clients, and prints where they are, tab-separated.",
           "./dev tools", "./dev tools | awk '$1 == \"grpcurl\" {print $2}'")
+    chart = _verb(verbs, "helm", _helm,
+                  "Renders a case of the Helm chart, or makes anew what derives from the chart.\n"
+                  "--update writes values.schema.json, the table in the chart's README.md and the golden renders.",
+                  "./dev helm default", "./dev helm --update", "./dev helm --update --keep-options")
+    chart.add_argument("case", nargs="?", default="default", help="what to render (default: default)")
+    chart.add_argument("--update", action="store_true", help="write instead of print")
+    chart.add_argument("--keep-options", action="store_true", help="do not build the services to ask for their options")
     clean = _verb(verbs, "clean", work.clean, "Deletes build outputs; pinned tools and the suite's data stay.",
                   "./dev clean", "./dev clean --cache")
     clean.add_argument("--cache", action="store_true", help="also the build cache that all checkouts of this user share")

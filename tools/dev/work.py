@@ -22,7 +22,9 @@ def write_test_environment():
     grpcurl = go_tools.ensure("grpcurl")
     lines = [f"test --test_env=CODER_TEST_ENGINE={program}",
              f"test --test_env=CODER_TEST_ENGINE_CONFIG={config}",
-             f"test --test_env=CODER_TEST_GRPCURL={grpcurl}"]
+             f"test --test_env=CODER_TEST_GRPCURL={grpcurl}",
+             f"test --test_env=CODER_TEST_HELM={go_tools.ensure('helm')}",
+             f"test --test_env=CODER_TEST_KUBECONFORM={go_tools.ensure('kubeconform')}"]
     text = "\n".join(lines) + "\n"
     path = places.ROOT / "user.bazelrc"
     if not path.exists() or path.read_text() != text:
@@ -55,7 +57,7 @@ def test(arguments):
     """Runs Bazel's tests, then the fast checks when nothing narrower was asked for."""
     if arguments.fast:
         say.step("tests that need no server and no engine")
-        tags = "--test_tag_filters=-requires-postgres,-requires-nats,-requires-engine"
+        tags = "--test_tag_filters=-requires-postgres,-requires-nats,-requires-engine,-requires-helm"
         return summary([bazel.test([tags, *(arguments.targets or ["//..."])])])
     write_test_environment()
     say.step("building and running the tests")
