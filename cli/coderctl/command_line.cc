@@ -134,6 +134,7 @@ int RunCoderctl(int argc, char** argv) {
   AddScheduleCommands(root, line);
   AddWatchCommand(root, line);
   AddProvisionerCommands(root, line);
+  AddScaletestCommands(root, line);
   AddCompletionCommand(root, line);
   root.set_version_flag("--version", server::VersionText());
   try {

@@ -36,6 +36,7 @@ void AddBuildCommands(CLI::App& root, CommandLine& line);
 void AddScheduleCommands(CLI::App& root, CommandLine& line);
 void AddWatchCommand(CLI::App& root, CommandLine& line);
 void AddProvisionerCommands(CLI::App& root, CommandLine& line);
+void AddScaletestCommands(CLI::App& root, CommandLine& line);
 void AddCompletionCommand(CLI::App& root, CommandLine& line);
 
 /// Builds the whole tree, parses, runs and reports. Returns the exit code of `ExitCode`, or 2 for a

@@ -62,6 +62,7 @@ TEST_CASE("an error says what, why and what to do") {
   CHECK(ExitCode(absl::NotFoundError("")) == 3);
   CHECK(ExitCode(absl::UnauthenticatedError("")) == 4);
   CHECK(ExitCode(absl::UnavailableError("")) == 6);
+  CHECK(ExitCode(absl::CancelledError("")) == 130);
   CHECK(ExitCode(absl::InternalError("")) == 1);
 }
 

@@ -156,6 +156,8 @@ int ExitCode(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kResourceExhausted:
       return 6;
+    case absl::StatusCode::kCancelled:
+      return 130;
     default:
       return 1;
   }

@@ -95,7 +95,8 @@ Session::Session(Credentials credentials, absl::Duration timeout,
                  std::shared_ptr<grpc::Channel> channel)
     : credentials_(std::move(credentials)), timeout_(timeout), channel_(std::move(channel)) {}
 
-absl::StatusOr<Session> Session::Open(Credentials credentials, absl::Duration timeout) {
+absl::StatusOr<Session> Session::Open(Credentials credentials, absl::Duration timeout,
+                                      int connection) {
   absl::string_view target = credentials.url;
   const bool secure = absl::ConsumePrefix(&target, "https://");
   if (!secure) absl::ConsumePrefix(&target, "http://");
@@ -106,11 +107,13 @@ absl::StatusOr<Session> Session::Open(Credentials credentials, absl::Duration ti
                      "': not a host:port; use for example "
                      "http://127.0.0.1:7080 or https://coder.example.com"));
   }
+  // gRPC gives channels of equal arguments one connection.
+  std::string user_agent = absl::StrCat("coderctl/", std::string(server::Version()));
+  if (connection > 0) absl::StrAppend(&user_agent, " connection/", connection);
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
-                   server::CreateChannel(
-                       {.target = std::string(target),
-                        .plaintext = !secure,
-                        .user_agent = absl::StrCat("coderctl/", std::string(server::Version()))}));
+                   server::CreateChannel({.target = std::string(target),
+                                          .plaintext = !secure,
+                                          .user_agent = std::move(user_agent)}));
   return Session(std::move(credentials), timeout, std::move(channel));
 }
 

@@ -42,8 +42,10 @@ absl::Status ForgetToken(const SessionOptions& options);
 class Session {
  public:
   /// Opens a channel to `credentials.url`: `host:port`, `http://host:port` (plaintext) or
-  /// `https://host[:port]`. INVALID_ARGUMENT for any other form.
-  static absl::StatusOr<Session> Open(Credentials credentials, absl::Duration timeout);
+  /// `https://host[:port]`. Sessions with the same number share a connection. INVALID_ARGUMENT for
+  /// any other form.
+  static absl::StatusOr<Session> Open(Credentials credentials, absl::Duration timeout,
+                                      int connection = 0);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   const Credentials& credentials() const { return credentials_; }

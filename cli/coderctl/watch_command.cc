@@ -1,4 +1,3 @@
-#include <csignal>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -10,10 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/coderctl/command_line.h"
+#include "cli/coderctl/interrupts.h"
 #include "cli/coderctl/lookup.h"
+#include "cli/coderctl/stream_ending.h"
 #include "coder/api/v1/watch.grpc.pb.h"
 #include "libs/clock/system_clock.h"
-#include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
 
 namespace coder::cli {
@@ -144,35 +144,9 @@ class EventPrinter {
   std::string token_;
 };
 
-bool IsResumable(const absl::Status& status) {
-  const auto reason = status::ReasonOf(status);
-  return status.code() == absl::StatusCode::kUnavailable ||
-         (status.code() == absl::StatusCode::kCancelled && !reason) ||
-         (reason && reason->reason == "FELL_BEHIND");
-}
-
-/// Blocks SIGINT and SIGTERM for the process, and cancels `cancel` when one comes.
-class InterruptWatch {
- public:
-  InterruptWatch() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  /// True once a signal has come; clears it.
-  bool Pending() {
-    const timespec none = {};
-    return sigtimedwait(&signals_, nullptr, &none) > 0;
-  }
-
- private:
-  sigset_t signals_{};
-};
-
 /// Reads one stream to its end; OK when the printer has seen enough or the user interrupted.
 absl::Status ReadStream(const Session& session, const WatchAllWorkspaceBuildsRequest& request,
-                        EventPrinter& printer, InterruptWatch& interrupts, bool& done) {
+                        EventPrinter& printer, Interrupts& interrupts, bool& done) {
   const auto stub = WatchService::NewStub(session.channel());
   grpc::ClientContext context;
   session.PrepareStream(context);
@@ -207,7 +181,7 @@ absl::Status Watch(const CommandLine& line, const WatchOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat("read --until '", options.until, "': ", error,
                                                    "; for example 2026-03-01T09:00:00Z"));
   }
-  InterruptWatch interrupts;
+  Interrupts interrupts;
   ASSIGN_OR_RETURN(Session session, line.Connect());
   WatchAllWorkspaceBuildsRequest request;
   RETURN_IF_ERROR(FillFilter(session, options, *request.mutable_filter()));
