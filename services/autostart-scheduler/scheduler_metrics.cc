@@ -67,6 +67,13 @@ SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
   for (LifecycleKind kind : kKinds) {
     decisions_.Add({{"kind", Word(lifecycle::ToString(kind))}});
     lag_.Add({{"kind", Word(lifecycle::ToString(kind))}}, kLagSeconds);
+    // What alerts ask for is there from the start, so that its first rise is one.
+    outcomes_.Add(
+        {{"kind", Word(lifecycle::ToString(kind))}, {"outcome", "applied"}, {"reason", ""}});
+    for (const char* reason : {"NO_PROVISIONER", "WRITE_FAILED"}) {
+      outcomes_.Add(
+          {{"kind", Word(lifecycle::ToString(kind))}, {"outcome", "skipped"}, {"reason", reason}});
+    }
   }
 }
 

@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   WireIdentity(p.wiring);
   WireWorkspaces(p.wiring, WireJobs(p.wiring));
   WireLifecycle(p.wiring);
-  WireExpiry(p.wiring);
+  WireHousekeeping(p.wiring);
   WireTemplates(p.wiring);
 
   p.grpc.OnDrain([&p] { p.admin.SetDraining(); });

@@ -32,7 +32,26 @@ JobMetrics::JobMetrics(prometheus::Registry& registry)
       jobs_(prometheus::BuildGauge()
                 .Name("coderd_provisioner_jobs")
                 .Help("Unfinished provisioner jobs by engine and status.")
-                .Register(registry)) {}
+                .Register(registry)) {
+  for (const char* job_type : {"workspace_build", "template_version_import"}) {
+    reaped_.Add({{"job_type", job_type}});
+  }
+  // The series of every deployment; those of rarer reasons come with their first job.
+  for (const char* provisioner : {"terraform", "echo"}) {
+    for (const char* transition : {"start", "stop", "delete"}) {
+      queue_wait_.Add({{"provisioner_type", provisioner},
+                       {"job_type", "workspace_build"},
+                       {"transition", transition},
+                       {"build_reason", "initiator"}},
+                      WaitBuckets());
+    }
+    queue_wait_.Add({{"provisioner_type", provisioner},
+                     {"job_type", "template_version_import"},
+                     {"transition", ""},
+                     {"build_reason", ""}},
+                    WaitBuckets());
+  }
+}
 
 void JobMetrics::ObserveQueueWait(const storage::AcquiredJob& job) {
   const auto* build = std::get_if<storage::BuildWork>(&job.work);

@@ -35,8 +35,8 @@ WatchMetrics::WatchMetrics(prometheus::Registry& registry)
                                                                0.5, 1, 2.5, 5, 10, 30})),
       endings_(prometheus::BuildCounter()
                    .Name("coderd_watch_endings_total")
-                   .Help("Watches ended by this process, by reason. FELL_BEHIND or SLOW_READER "
-                         "rising: readers cannot keep up; EPOCH_CHANGED: the database went back.")
+                   .Help("Watches ended by this process, by reason. FELL_BEHIND rising: readers "
+                         "cannot keep up; EPOCH_CHANGED: the database went back.")
                    .Register(registry)),
       ring_floor_(ShowAs(registry, "coderd_watch_ring_floor_position",
                          "The oldest position in memory; older ones are read from the log.")),
@@ -52,7 +52,13 @@ WatchMetrics::WatchMetrics(prometheus::Registry& registry)
                         "behind the relay's back; begin a new epoch.")),
       log_failures_(ShowAs(registry, "coderd_watch_log_failures",
                            "Reads of the log that failed since the start. Rising: see the "
-                           "database.")) {}
+                           "database.")) {
+  // What alerts ask for is there from the start, so that its first rise is one.
+  for (const char* reason : {"FELL_BEHIND", "EPOCH_CHANGED", "TOKEN_TOO_OLD", "DRAINING", "MAX_AGE",
+                             "LOG_UNREACHABLE", "CANCELLED"}) {
+    endings_.Add({{"reason", reason}});
+  }
+}
 
 void WatchMetrics::CountEnding(const std::string& reason) {
   endings_.Add({{"reason", reason}}).Increment();

@@ -114,7 +114,7 @@ void WireIdentity(Wiring& wiring);
 StreamJobLogsParts& WireJobs(Wiring& wiring);
 void WireWorkspaces(Wiring& wiring, StreamJobLogsParts& logs);
 void WireLifecycle(Wiring& wiring);
-void WireExpiry(Wiring& wiring);
+void WireHousekeeping(Wiring& wiring);
 void WireTemplates(Wiring& wiring);
 
 }  // namespace coder::api

@@ -6,7 +6,9 @@ import subprocess
 import unittest
 import urllib.request
 
+from deploy.grafana import dashboards
 from deploy.local import event_log, ports, processes, services
+from deploy.prometheus import rules
 from tests.e2e import harness
 
 _PROMTOOL = "/usr/bin/promtool"
@@ -64,6 +66,18 @@ class OperationsTest(harness.SuiteTest):
                 self.assertIn(b"coderd_build_info{", scrape)
                 checked = subprocess.run([_PROMTOOL, "check", "metrics"], input=scrape, capture_output=True)
                 self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, b""))
+
+    def test_every_metric_of_a_rule_or_panel_is_served_by_a_running_service(self):
+        served = set()
+        for name in services.NAMES:
+            port = self.local.ports[f"{name} admin"]
+            with urllib.request.urlopen(f"http://{ports.HOST}:{port}/metrics", timeout=10) as response:
+                served |= set(re.findall(r"^([a-z_]+)[{ ]", response.read().decode(), re.M))
+        queries = "\n".join([rules.render(), *dashboards.expressions()])
+        asked = set(re.findall(r"\b((?:coderd|grpc|process)_[a-z_]+)", queries))
+        labels = set(re.findall(r"\b(grpc_\w+)(?:=|!|[,)])", queries))
+        self.assertGreater(len(asked), 20)
+        self.assertEqual(asked - served - labels, set())
 
     def test_an_idle_service_is_small(self):
         for name in services.NAMES:
