@@ -45,6 +45,12 @@ class Renders(unittest.TestCase):
         text = helm.template(["cases/default.yaml", "cases/everything.yaml"], apis=())
         self.assertNotIn("monitoring.coreos.com", text)
 
+    def test_the_suites_own_rules_are_in(self):
+        (rules,) = [found for found in chart.documents(helm.case("everything")) if found["kind"] == "PrometheusRule"]
+        names = {group["name"] for group in rules["spec"]["groups"]}
+        own = yaml.safe_load((chart.places.ROOT / "deploy/prometheus/coder-suite.rules.yaml").read_text())["groups"]
+        self.assertEqual(names, {"site"} | {group["name"] for group in own})
+
     def test_notes_name_three_commands(self):
         notes = helm.notes("default")
         for words in ("coderctl login http://127.0.0.1:7080",
@@ -65,6 +71,9 @@ class Renders(unittest.TestCase):
         alerts = [rule["annotations"]["summary"] for group in rules[0]["spec"]["groups"] for rule in group["rules"]
                   if rule.get("alert") == "A"]
         self.assertEqual(alerts, ["{{ $value }} of them"])
+        boards = {found["metadata"]["name"] for found in objects if "grafana_dashboard" in found["metadata"]["labels"]}
+        self.assertEqual(boards, {f"coder-coder-suite-dashboard-{path.stem}"
+                                  for path in (helm.chart / "files/dashboards").glob("*.json")})
         boards = [found["data"]["site.json"] for found in objects
                   if found["kind"] == "ConfigMap" and "site.json" in found.get("data", {})]
         self.assertEqual(boards, ['{"title": "{{ legend }}"}\n'])
