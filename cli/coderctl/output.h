@@ -45,8 +45,8 @@ std::string Printable(const std::string& text);
 std::string FormatError(const absl::Status& status);
 
 /// The process's exit code for an error: 0 ok; 2 usage; 3 not found; 4 not logged in or not
-/// allowed; 5 refused in the current state; 6 not reachable or too slow; 130 interrupted; 1 anything
-/// else.
+/// allowed; 5 refused in the current state; 6 not reachable or too slow; 130 interrupted; 1
+/// anything else.
 int ExitCode(const absl::Status& status);
 
 }  // namespace coder::cli

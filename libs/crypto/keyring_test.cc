@@ -60,10 +60,9 @@ TEST_CASE("after a rotation the newest key seals and the old one still opens") {
 
 TEST_CASE("a key file that is wrong is refused by line without showing a key") {
   const std::string good = Line("k1");
-  for (const std::string& bad :
-       {std::string(), std::string("# nothing\n"), std::string("k1"), std::string("k1 c2hvcnQ="),
-        absl::StrCat("k/1 ", good.substr(3)), absl::StrCat(good, " more"),
-        absl::StrCat(good, "\n", good)}) {
+  for (const std::string& bad : {std::string(), std::string("# nothing\n"), std::string("k1"),
+                                 std::string("k1 c2hvcnQ="), absl::StrCat("k/1 ", good.substr(3)),
+                                 absl::StrCat(good, " more"), absl::StrCat(good, "\n", good)}) {
     const auto ring = Keyring::Parse(Secret(bad));
     CHECK_THAT(ring, StatusIs(absl::StatusCode::kInvalidArgument, "read keyring"));
     CHECK(ring.status().ToString().find(good.substr(3)) == std::string::npos);

@@ -40,8 +40,8 @@ class Connection {
     // Sends every message at once instead of within a millisecond. For publishers that wait.
     bool send_asap = true;
     // Whether what is published here also reaches the listeners of this same connection.
-  bool echo = true;
-  absl::Duration connect_timeout = absl::Seconds(2);
+    bool echo = true;
+    absl::Duration connect_timeout = absl::Seconds(2);
     absl::Duration reconnect_wait = absl::Milliseconds(250);
     // Added to the wait, up to this, by chance.
     absl::Duration reconnect_jitter = absl::Milliseconds(500);

@@ -26,7 +26,9 @@ namespace coder::api {
 /// over the same connection. Connects in
 /// the background for as long as it takes, and again when the connection closed for good; the log
 /// is polled meanwhile.
-class EventFeed final : public server::Part, public events::OutboxPoker, public jetstream::StreamSink {
+class EventFeed final : public server::Part,
+                        public events::OutboxPoker,
+                        public jetstream::StreamSink {
  public:
   struct Options {
     /// Empty: the log is polled for ever.

@@ -21,7 +21,9 @@ namespace coder::relay {
 
 // The relay's side of NATS: connects in the background for as long as it takes, again when the
 // connection closed for good, and hears pokes. The stream it offers is UNAVAILABLE meanwhile.
-class StreamPart final : public server::Part, public jetstream::StreamAdmin, public jetstream::Publisher {
+class StreamPart final : public server::Part,
+                         public jetstream::StreamAdmin,
+                         public jetstream::Publisher {
  public:
   // `poked` is called from a thread of the library and must only hand over. The clock must outlive
   // the part.

@@ -23,7 +23,7 @@ _PARAMETERS = [
 COMMANDS = [
     Refusal("no such workspace", ["show", "nothing"], 3, "NOT_FOUND"),
     Refusal("no such template", ["create", "new1", "--template", "nothing"], 3, "nothing"),
-    Refusal("no such command", ["paint"], 2, "subcommand"),
+    Refusal("no such command", ["paint"], 2, "has no command"),
     Refusal("name with two hyphens", ["create", "a--b", "--template", "asking", "-p", "size=s"], 2, "name: "),
     Refusal("name too long", ["create", "x" * 33, "--template", "asking", "-p", "size=s"], 2, "name: "),
     Refusal("name taken", ["create", "taken", "--template", "asking", "-p", "size=s"], 5, "ALREADY_EXISTS"),
