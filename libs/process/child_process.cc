@@ -4,9 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "libs/process/descriptor.h"
-#include "libs/process/process_group.h"
+#include "libs/process/guard.h"
+#include "libs/process/orphans.h"
 
 namespace coder::process {
 namespace {
@@ -103,42 +101,6 @@ int OpenPipe(Pipe& out) {
   return 0;
 }
 
-struct ExecPlan {
-  const char* program;
-  char* const* argv;
-  char* const* envp;
-  const char* cwd;
-  int stdin_fd, stdout_fd, stderr_fd, error_fd;
-  pid_t parent;
-};
-
-// Runs between fork and exec of a threaded process: system calls only, no allocation.
-[[noreturn]] void ExecInChild(const ExecPlan& plan) {
-  const auto fail = [&plan] {
-    const int error = errno;
-    (void)!::write(plan.error_fd, &error, sizeof(error));
-    ::_exit(127);
-  };
-  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::setsid();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  // The parent may have died before the line above took effect.
-  if (::getppid() != plan.parent) ::_exit(127);
-  if (::dup2(plan.stdin_fd, 0) < 0 || ::dup2(plan.stdout_fd, 1) < 0 ||
-      ::dup2(plan.stderr_fd, 2) < 0 || ::chdir(plan.cwd) != 0) {
-    fail();
-  }
-  // Libraries may have opened descriptors without O_CLOEXEC (value 4: CLOSE_RANGE_CLOEXEC).
-  ::syscall(SYS_close_range, 3U, ~0U, 4U);
-  ::umask(077);
-  ::execve(plan.program, plan.argv, plan.envp);
-  fail();
-  ::_exit(127);
-}
-
 // One run of one child; used by one thread from construction to destruction.
 class Run {
  public:
@@ -153,10 +115,17 @@ class Run {
   absl::StatusOr<ChildExit> Wait();
 
  private:
-  absl::Status OpenChannels(Pipe& out, Pipe& err, Pipe& exec_error);
-  absl::Status AwaitExec(Descriptor exec_error);
-  void WaitForExit();
+  struct Pipes {
+    Pipe out, err, failure, orders, report;
+  };
+
+  absl::Status OpenChannels(Pipes& pipes);
+  absl::Status AwaitExec(Descriptor failure);
+  void WaitForReport();
+  // Blocks until the guard has ended.
+  void ReapGuard();
   void Escalate();
+  void Order(GuardOrder order);
   int NextTimeoutMs() const;
   // Reads what is there; closes the descriptor at the end of the stream.
   void Drain(Descriptor& fd, LineSplitter& lines);
@@ -168,8 +137,8 @@ class Run {
   const std::string mark_;
   LineSplitter stdout_lines_;
   LineSplitter stderr_lines_;
-  Descriptor null_, out_, err_, wake_, pidfd_;
-  pid_t pid_ = -1;
+  Descriptor null_, out_, err_, wake_, orders_, report_;
+  pid_t guard_ = -1;
   SteadyTime timeout_at_ = SteadyTime::max();
   SteadyTime kill_at_ = SteadyTime::max();
   ChildExit exit_;
@@ -181,8 +150,8 @@ SteadyTime After(absl::Duration duration) {
   return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(duration);
 }
 
-absl::Status Run::OpenChannels(Pipe& out, Pipe& err, Pipe& exec_error) {
-  for (Pipe* pipe : {&out, &err, &exec_error}) {
+absl::Status Run::OpenChannels(Pipes& pipes) {
+  for (Pipe* pipe : {&pipes.out, &pipes.err, &pipes.failure, &pipes.orders, &pipes.report}) {
     if (int error = OpenPipe(*pipe)) return StartError(spec_, error, "open a pipe");
   }
   null_ = Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -193,55 +162,66 @@ absl::Status Run::OpenChannels(Pipe& out, Pipe& err, Pipe& exec_error) {
 }
 
 absl::Status Run::Start() {
-  Pipe out, err, exec_error;
-  if (absl::Status opened = OpenChannels(out, err, exec_error); !opened.ok()) return opened;
+  Pipes pipes;
+  if (absl::Status opened = OpenChannels(pipes); !opened.ok()) return opened;
   std::vector<std::string> argv = {spec_.program};
   argv.insert(argv.end(), spec_.args.begin(), spec_.args.end());
   std::vector<std::string> env = spec_.env;
   env.push_back(mark_);
   const std::vector<char*> argv_pointers = Pointers(argv), env_pointers = Pointers(env);
-  const ExecPlan plan = {spec_.program.c_str(),
-                         argv_pointers.data(),
-                         env_pointers.data(),
-                         spec_.cwd.c_str(),
-                         null_.get(),
-                         out.write.get(),
-                         err.write.get(),
-                         exec_error.write.get(),
-                         ::getpid()};
-  // Signals stay blocked across fork so that none of our handlers runs in the child.
+  const GuardPlan plan = {.program = spec_.program.c_str(),
+                          .argv = argv_pointers.data(),
+                          .envp = env_pointers.data(),
+                          .cwd = spec_.cwd.c_str(),
+                          .stdin_fd = null_.get(),
+                          .stdout_fd = pipes.out.write.get(),
+                          .stderr_fd = pipes.err.write.get(),
+                          .failure_fd = pipes.failure.write.get(),
+                          .order_fd = pipes.orders.read.get(),
+                          .report_fd = pipes.report.write.get()};
+  // Signals stay blocked across fork so that none of our handlers runs in the guard.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  pid_ = ::fork();
+  guard_ = ::fork();
   const int fork_error = errno;
-  if (pid_ == 0) ExecInChild(plan);
+  if (guard_ == 0) RunGuard(plan);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid_ < 0) return StartError(spec_, fork_error, "fork");
-  out_ = std::move(out.read);
-  err_ = std::move(err.read);
-  exec_error.write.Close();
-  if (absl::Status started = AwaitExec(std::move(exec_error.read)); !started.ok()) return started;
+  if (guard_ < 0) return StartError(spec_, fork_error, "fork");
+  out_ = std::move(pipes.out.read);
+  err_ = std::move(pipes.err.read);
+  orders_ = std::move(pipes.orders.write);
+  report_ = std::move(pipes.report.read);
+  pipes.failure.write.Close();
   for (const Descriptor* fd : {&out_, &err_}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  pidfd_ = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
-  if (!pidfd_.valid()) {
-    const int error = errno;
-    EndGroup(pid_, mark_);
-    return StartError(spec_, error, "open a pidfd (Linux 5.3 or newer is needed)");
-  }
   timeout_at_ = After(spec_.timeout);
-  return absl::OkStatus();
+  return AwaitExec(std::move(pipes.failure.read));
 }
 
-absl::Status Run::AwaitExec(Descriptor exec_error) {
-  int error = 0;
+absl::Status Run::AwaitExec(Descriptor failure) {
+  GuardFailure failed = {};
   ssize_t got;
   do {
-    got = ::read(exec_error.get(), &error, sizeof(error));
+    got = ::read(failure.get(), &failed, sizeof(failed));
   } while (got < 0 && errno == EINTR);
   if (got == 0) return absl::OkStatus();
-  ::waitpid(pid_, nullptr, 0);
-  return StartError(spec_, error, "execute");
+  ReapGuard();
+  switch (failed.step) {
+    case GuardStep::kSetUp:
+      return absl::InternalError(absl::StrCat(
+          "start ", spec_.program, ": guard its processes: ", std::strerror(failed.error),
+          "; Linux 5.9 or newer with /proc is needed"));
+    case GuardStep::kFork:
+      return StartError(spec_, failed.error, "fork");
+    case GuardStep::kExecute:
+      break;
+  }
+  return StartError(spec_, failed.error, "execute");
+}
+
+void Run::ReapGuard() {
+  while (::waitpid(guard_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 void Run::HandOn(std::string_view bytes, LineSplitter& lines) {
@@ -263,7 +243,7 @@ void Run::Drain(Descriptor& fd, LineSplitter& lines) {
   }
 }
 
-// After EndGroup nobody can write any more, so a would-block is the end of the stream too.
+// After the report nobody can write any more, so a would-block is the end of the stream too.
 void Run::DrainRest() {
   for (auto [fd, lines] : {std::pair{&out_, &stdout_lines_}, std::pair{&err_, &stderr_lines_}}) {
     std::uint64_t before = ~std::uint64_t{0};
@@ -279,16 +259,21 @@ void Run::Escalate() {
   const SteadyTime now = std::chrono::steady_clock::now();
   if (now >= timeout_at_) exit_.timed_out = true;
   if ((stop_.interrupt.stop_requested() || exit_.timed_out) && !exit_.interrupted) {
-    ::kill(-pid_, SIGINT);
+    Order(GuardOrder::kInterrupt);
     exit_.interrupted = true;
     timeout_at_ = SteadyTime::max();
     kill_at_ = After(spec_.grace);
   }
   if ((stop_.kill.stop_requested() || now >= kill_at_) && !exit_.killed) {
-    ::kill(-pid_, SIGKILL);
+    Order(GuardOrder::kKill);
     exit_.killed = true;
     kill_at_ = SteadyTime::max();
   }
+}
+
+void Run::Order(GuardOrder order) {
+  // A guard that has gone tells by the end of its report.
+  (void)!::write(orders_.get(), &order, sizeof(order));
 }
 
 int Run::NextTimeoutMs() const {
@@ -299,7 +284,7 @@ int Run::NextTimeoutMs() const {
   return static_cast<int>(std::clamp<long>(ms, 0, 60'000));
 }
 
-void Run::WaitForExit() {
+void Run::WaitForReport() {
   const auto wake = [this] {
     const std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof(one));
@@ -308,7 +293,7 @@ void Run::WaitForExit() {
   const std::stop_callback on_kill(stop_.kill, wake);
   while (true) {
     Escalate();
-    std::array<pollfd, 4> fds = {pollfd{pidfd_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0},
+    std::array<pollfd, 4> fds = {pollfd{report_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0},
                                  pollfd{out_.get(), POLLIN, 0}, pollfd{err_.get(), POLLIN, 0}};
     if (::poll(fds.data(), fds.size(), NextTimeoutMs()) < 0) continue;
     if (fds[1].revents != 0) {
@@ -322,18 +307,23 @@ void Run::WaitForExit() {
 }
 
 absl::StatusOr<ChildExit> Run::Wait() {
-  WaitForExit();
-  int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
-  const bool ended = EndGroup(pid_, mark_);
+  WaitForReport();
+  GuardReport report = {};
+  const bool reported = ::read(report_.get(), &report, sizeof(report)) == sizeof(report);
+  ReapGuard();
+  const bool ended = reported ? report.all_ended : EndMarked(mark_);
   DrainRest();
   if (!ended) {
-    return absl::InternalError(absl::StrCat("end ", spec_.program, ": processes of group ", pid_,
+    return absl::InternalError(absl::StrCat("end ", spec_.program, ": processes below ", guard_,
                                             " survive SIGKILL; look at them on this host"));
   }
-  if (WIFEXITED(status)) exit_.exit_code = WEXITSTATUS(status);
-  if (WIFSIGNALED(status)) exit_.signal = WTERMSIG(status);
+  if (!reported) {
+    return absl::InternalError(absl::StrCat("run ", spec_.program, ": its guard ", guard_,
+                                            " was killed, and all it ran with it; look for who "
+                                            "killed it, such as the kernel short of memory"));
+  }
+  if (WIFEXITED(report.status)) exit_.exit_code = WEXITSTATUS(report.status);
+  if (WIFSIGNALED(report.status)) exit_.signal = WTERMSIG(report.status);
   return exit_;
 }
 

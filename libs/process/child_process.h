@@ -13,8 +13,8 @@
 
 namespace coder::process {
 
-// The name of the one variable added to a child's environment: a random mark by which processes
-// that left the child's group are found again and ended with it.
+// The name of the one variable added to a child's environment: a random mark by which its processes
+// are found and ended if their guard was killed.
 inline constexpr char kRunMarkVariable[] = "CODER_PROCESS_RUN";
 
 // A program to run to its end, with nothing taken over from this process but the user it runs as.
@@ -63,10 +63,10 @@ struct ChildStop {
   std::stop_token kill;
 };
 
-// Runs the child in a session of its own and blocks until it has ended, its output is read, and
-// no process of its group, nor any that carries its mark, is left or unreaped. The child dies with
-// the calling thread or this process (PR_SET_PDEATHSIG). The first call makes this process the
-// reaper of orphaned descendants.
+// Runs the child in a session of its own below a guard process, and blocks until it has ended, its
+// output is read, and no descendant of it is left or unreaped, in whatever session it put itself.
+// If this process dies, by SIGKILL too, the guard ends all of them at once. The first call makes
+// this process the reaper of orphaned descendants, for the case that a guard is killed.
 //
 // A child that exits non-zero or dies by a signal is an OK result. Errors: INVALID_ARGUMENT (the
 // specification is not usable), NOT_FOUND (no such program or directory), PERMISSION_DENIED,

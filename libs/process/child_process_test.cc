@@ -1,14 +1,22 @@
 #include "libs/process/child_process.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <chrono>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "libs/process/descriptor.h"
 
 namespace coder::process {
 namespace {
@@ -143,6 +151,104 @@ TEST_CASE("background processes do not outlive the child") {
   }
   REQUIRE(captured.out.size() == 1);
   CHECK_FALSE(Alive(captured.out[0]));
+}
+
+// A pid's end can be waited for whoever reaps it.
+Descriptor Watch(const std::string& pid) {
+  return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, std::stoi(pid), 0)));
+}
+
+bool EndsWithin(const Descriptor& watched, int patience_ms) {
+  pollfd fd = {watched.get(), POLLIN, 0};
+  return ::poll(&fd, 1, patience_ms) == 1;
+}
+
+// Leaves the group, the session and the environment of its parent behind, and then the parent.
+constexpr char kDaemonise[] =
+    "exec 3>&1; (env -i /usr/bin/setsid /bin/sh -c 'trap \"\" TERM INT HUP; echo $$ >&3; "
+    "sleep 1000; sleep 1000' &) ";
+
+TEST_CASE("a process that hides its descent does not outlive the child") {
+  Captured captured;
+  ChildSpec spec = Shell(std::string(kDaemonise) + "; sleep 1000", captured);
+  std::stop_source kill;
+  Descriptor daemon;
+  spec.on_stdout_line = [&](std::string_view line) {
+    daemon = Watch(std::string(line));
+    kill.request_stop();
+  };
+  REQUIRE(RunChild(spec, {{}, kill.get_token()}).ok());
+  REQUIRE(daemon.valid());
+  CHECK(EndsWithin(daemon, 0));
+}
+
+// Forks a process that runs `script` by RunChild and sends its lines here.
+struct Owner {
+  explicit Owner(const std::string& script) {
+    int fds[2];
+    REQUIRE(::pipe(fds) == 0);
+    pid = ::fork();
+    if (pid == 0) {
+      Captured ignored;
+      ChildSpec spec = Shell(script, ignored);
+      spec.on_stdout_line = [&fds](std::string_view line) {
+        const std::string text = std::string(line) + "\n";
+        (void)!::write(fds[1], text.data(), text.size());
+      };
+      (void)RunChild(spec, {});
+      ::_exit(0);
+    }
+    ::close(fds[1]);
+    lines = ::fdopen(fds[0], "r");
+  }
+  ~Owner() { ::fclose(lines); }
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+
+  std::string Line() const {
+    char text[64] = {};
+    REQUIRE(::fgets(text, sizeof(text), lines) != nullptr);
+    return text;
+  }
+
+  pid_t pid;
+  FILE* lines;
+};
+
+TEST_CASE("nothing outlives the death of the owner by SIGKILL") {
+  Owner owner(std::string(kDaemonise) + "; echo $$; trap '' TERM INT HUP; sleep 1000; sleep 1000");
+  std::vector<Descriptor> watched;
+  watched.push_back(Watch(owner.Line()));
+  watched.push_back(Watch(owner.Line()));
+  REQUIRE((watched[0].valid() && watched[1].valid()));
+  REQUIRE_FALSE((EndsWithin(watched[0], 0) || EndsWithin(watched[1], 0)));
+  ::kill(owner.pid, SIGKILL);
+  for (const Descriptor& process : watched) REQUIRE(EndsWithin(process, 20'000));
+  // This process is the reaper of them all, the guard among them: none is left when this ends.
+  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
+}
+
+TEST_CASE("the death of a guard is an error and ends what it guarded") {
+  Captured captured;
+  ChildSpec spec = Shell("setsid sh -c 'echo $$; sleep 1000' & echo $PPID; sleep 1000", captured);
+  std::vector<Descriptor> watched;
+  std::string guard;
+  spec.on_stdout_line = [&](std::string_view line) {
+    watched.push_back(Watch(std::string(line)));
+    captured.out.emplace_back(line);
+    if (watched.size() < 2) return;
+    for (const std::string& pid : captured.out) {
+      std::ifstream name("/proc/" + pid + "/comm");
+      std::string text;
+      if (std::getline(name, text) && text == "run-guard") guard = pid;
+    }
+    if (!guard.empty()) ::kill(std::stoi(guard), SIGKILL);
+  };
+  const auto exit = RunChild(spec, {});
+  REQUIRE_FALSE(guard.empty());
+  CHECK(absl::IsInternal(exit.status()));
+  for (const Descriptor& process : watched) CHECK(EndsWithin(process, 20'000));
 }
 
 TEST_CASE("output beyond the cap is counted and dropped, and does not block the child") {

@@ -40,7 +40,7 @@ def _environment(name):
     return os.environ[name]
 
 
-def _command_of(pid):
+def command_of(pid):
     """The command line, empty when the process is gone or a zombie."""
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
@@ -202,8 +202,8 @@ class SuiteTest(unittest.TestCase):
     def _our_processes(cls):
         """pid -> command line of every process that works in one of the suite's folders."""
         folders = [str(cls.folder), *(str(services.work_dir(cls.local.data, name)) for name in cls.local.instances)]
-        return {pid: _command_of(pid) for pid in _pids()
-                if pid != os.getpid() and _folder_of(pid).startswith(tuple(folders)) and _command_of(pid)}
+        return {pid: command_of(pid) for pid in _pids()
+                if pid != os.getpid() and _folder_of(pid).startswith(tuple(folders)) and command_of(pid)}
 
     @classmethod
     def _stop(cls):
@@ -246,7 +246,7 @@ class SuiteTest(unittest.TestCase):
             while child in parents and child != pid:
                 child = parents[child]
             return child == pid
-        return [child for child in parents if child != pid and is_below(child) and words in _command_of(child)]
+        return [child for child in parents if child != pid and is_below(child) and words in command_of(child)]
 
     def end(self, instance, stop_signal=signal.SIGKILL):
         """Ends an instance with the signal and waits for its end."""

@@ -20,7 +20,7 @@ resource "terraform_data" "machine" {
   depends_on = [terraform_data.disk]
 
   provisioner "local-exec" {
-    command = "echo working; exec sleep SECONDS"
+    command = "env -i setsid sh -c 'sleep STRAY & wait' >/dev/null 2>&1 & echo working; exec sleep SECONDS"
   }
 }
 
@@ -32,6 +32,8 @@ terraform {
 """
 # Longer than any test; the number finds the process.
 _NAP = 987
+# Part of an apply that leaves its parent, its session and its environment behind.
+_STRAY = 876
 
 
 class LeasesTest(harness.SuiteTest):
@@ -40,8 +42,8 @@ class LeasesTest(harness.SuiteTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.push_terraform("endless", _SLOW.replace("SECONDS", str(_NAP)))
-        cls.push_terraform("slow", _SLOW.replace("SECONDS", "2"))
+        cls.push_terraform("endless", _SLOW.replace("SECONDS", str(_NAP)).replace("STRAY", str(_STRAY)))
+        cls.push_terraform("slow", _SLOW.replace("SECONDS", "2").replace("STRAY", "2"))
         cls.push_echo("quick", start={"log": ["working"], "delay_ms": 3000})
 
     def napping(self):
@@ -90,13 +92,15 @@ class LeasesTest(harness.SuiteTest):
         self.assert_destroys("canceled", "terraform_data.disk")
 
     def test_a_killed_daemons_job_is_ended_and_another_daemon_goes_on(self):
-        orphans = self.start_endless("abandoned")
+        self.start_endless("abandoned")
+        daemon = self.pid("provisionerd")
+        harness.wait_until("the stray runs", lambda: self.below(daemon, f"sleep {_STRAY}"))
+        job = self.below(daemon, "")
         self.end("provisionerd")
+        harness.wait_until("all of the job has ended", lambda: not [pid for pid in job if harness.command_of(pid)])
         failed = self.wait_for("abandoned", "failed")
         self.assertEqual(failed["error_code"], "LEASE_EXPIRED")
         self.assertEqual(self.statuses("abandoned"), ["pending", "running", "failed"])
-        for orphan in orphans:
-            os.kill(orphan, signal.SIGKILL)
         self.start("provisionerd")
         self.coderctl.do("delete", "abandoned")
         self.coderctl.do("create", "after", "--template", "quick")

@@ -1,9 +1,11 @@
-#include "libs/process/process_group.h"
+#include "libs/process/orphans.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/types.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -39,11 +41,6 @@ std::vector<pid_t> FindMarked(const std::string& mark) {
   return found;
 }
 
-void ReapGroup(pid_t group) {
-  while (::waitpid(-group, nullptr, WNOHANG) > 0) {
-  }
-}
-
 bool Gone(pid_t pid) {
   (void)::waitpid(pid, nullptr, WNOHANG);
   return ::kill(pid, 0) != 0;
@@ -56,18 +53,16 @@ void BecomeReaper() {
   std::call_once(once, [] { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); });
 }
 
-bool EndGroup(pid_t group, const std::string& mark) {
+bool EndMarked(const std::string& mark) {
   const auto give_up = std::chrono::steady_clock::now() + kEndWithin;
   std::vector<pid_t> ending;
   while (true) {
-    const bool group_left = ::kill(-group, SIGKILL) == 0;
-    ReapGroup(group);
     for (pid_t pid : FindMarked(mark)) {
       ::kill(pid, SIGKILL);
       ending.push_back(pid);
     }
     std::erase_if(ending, Gone);
-    if (!group_left && ending.empty()) return true;
+    if (ending.empty()) return true;
     if (std::chrono::steady_clock::now() >= give_up) return false;
     ::poll(nullptr, 0, kBetweenLooksMs);
   }
