@@ -203,6 +203,31 @@ TEST_CASE("a watch sees what its filter and rights admit, and a bookmark when th
   CHECK(reader.token.position == 19);
 }
 
+TEST_CASE("a quiet watch sleeps on while its rights stand, and wakes when they change") {
+  World world(100);
+  REQUIRE(world.pump.Prime().ok());
+  int wakes = 0;
+  const auto rights = std::make_shared<const events::WatchRights>();
+  auto opened = world.hub.Open({.rights = rights,
+                                .bookmark_interval = absl::Seconds(60),
+                                .max_rights_age = absl::Seconds(5),
+                                .wake = [&wakes] { ++wakes; }},
+                               std::nullopt, world.log, absl::ZeroDuration());
+  const auto watcher = std::get<std::shared_ptr<Watcher>>(opened);
+  REQUIRE(watcher->Next(absl::ZeroDuration(), 1 << 20).kind == Kind::kWait);
+  watcher->ReplaceRights(rights, absl::Seconds(2));
+  world.hub.Tick(absl::Seconds(6));
+  CHECK(wakes == 0);
+  world.hub.Tick(absl::Seconds(7));
+  CHECK(wakes == 1);
+  CHECK(watcher->Next(absl::Seconds(8), 1 << 20).kind == Kind::kCheckRights);
+  watcher->ReplaceRights(rights, absl::Seconds(8));
+  CHECK(wakes == 2);
+  watcher->ReplaceRights(std::make_shared<const events::WatchRights>(), absl::Seconds(8));
+  CHECK(wakes == 3);
+  world.hub.Close(watcher);
+}
+
 TEST_CASE("a watch the log has passed ends as too slow") {
   World world(10);
   world.log.Append(5);

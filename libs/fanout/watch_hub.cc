@@ -134,6 +134,11 @@ bool WatchHub::Park(std::shared_ptr<Watcher> watcher, int64_t position, int64_t 
   return true;
 }
 
+void WatchHub::Postpone(Watcher& watcher, absl::Duration due) {
+  std::lock_guard lock(mu_);
+  if (watcher.parked_) watcher.due_ = due;
+}
+
 void WatchHub::WakeParked() {
   std::vector<std::shared_ptr<Watcher>> woken;
   {

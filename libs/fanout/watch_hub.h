@@ -71,6 +71,8 @@ class WatchHub {
   friend class Watcher;
   // Called by a watcher that found nothing above `position`. False when there is something by now.
   bool Park(std::shared_ptr<Watcher> watcher, int64_t position, int64_t epoch, absl::Duration due);
+  // A parked watcher need not be woken before `due`; without effect on one that is not parked.
+  void Postpone(Watcher& watcher, absl::Duration due);
   Ending EpochEnding(int64_t old_epoch) const;
   void WakeParked();
   std::vector<std::shared_ptr<Watcher>> WatchersOf(const std::string* caller_id) const;

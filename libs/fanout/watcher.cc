@@ -29,9 +29,8 @@ Step Watcher::Next(absl::Duration now, size_t max_bytes) {
   std::lock_guard lock(mu_);
   if (auto step = Ended(now)) return *std::move(step);
   if (write_in_flight_) return {.kind = Step::Kind::kWait};
-  if (now - rights_checked_at_ > options_.max_rights_age) {
-    return {.kind = Step::Kind::kCheckRights};
-  }
+  awaits_rights_ = now - rights_checked_at_ > options_.max_rights_age;
+  if (awaits_rights_) return {.kind = Step::Kind::kCheckRights};
   std::vector<Run> runs;
   for (;;) {
     if (pending_.empty() && !Refill()) {
@@ -109,12 +108,16 @@ void Watcher::Append(const Ring::Span& span, const events::EventSlice& event, in
 }
 
 Step Watcher::Quiet(absl::Duration now) {
-  const absl::Duration bookmark_at = last_write_at_ + options_.bookmark_interval;
-  if (now >= bookmark_at) return WriteStep(Step::Kind::kBookmark, now, {});
-  const absl::Duration due =
-      std::min({bookmark_at, options_.end_at, rights_checked_at_ + options_.max_rights_age});
-  const bool parked = hub_.Park(shared_from_this(), cursor_, epoch_, due);
+  if (now >= last_write_at_ + options_.bookmark_interval) {
+    return WriteStep(Step::Kind::kBookmark, now, {});
+  }
+  const bool parked = hub_.Park(shared_from_this(), cursor_, epoch_, Due());
   return {.kind = parked ? Step::Kind::kWait : Step::Kind::kSend};
+}
+
+absl::Duration Watcher::Due() const {
+  return std::min({last_write_at_ + options_.bookmark_interval, options_.end_at,
+                   rights_checked_at_ + options_.max_rights_age});
 }
 
 Step Watcher::WriteStep(Step::Kind kind, absl::Duration now, std::vector<Run> runs) {
@@ -169,12 +172,16 @@ absl::Status Watcher::ReadLog(LogReader& log) {
 
 void Watcher::ReplaceRights(std::shared_ptr<const events::WatchRights> rights,
                             absl::Duration checked_at) {
+  bool has_to_look = false;
   {
     std::lock_guard lock(mu_);
+    has_to_look = awaits_rights_ || rights_ != rights;
     rights_ = std::move(rights);
     rights_checked_at_ = std::max(rights_checked_at_, checked_at);
+    // A quiet watch whose rights stand sleeps on: thousands of them are asked about at once.
+    if (!has_to_look) hub_.Postpone(*this, Due());
   }
-  options_.wake();
+  if (has_to_look) options_.wake();
 }
 
 void Watcher::End(Ending ending) {

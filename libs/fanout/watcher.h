@@ -81,7 +81,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   // behind, another epoch). UNAVAILABLE: the log cannot be reached; wait a moment, then try again.
   absl::Status ReadLog(LogReader& log);
 
-  // Goes on under `rights`, which were true at `checked_at`.
+  // Goes on under `rights`, which were true at `checked_at`. Wakes the owner unless they are the
+  // same object as before and nobody waited for them.
   void ReplaceRights(std::shared_ptr<const events::WatchRights> rights, absl::Duration checked_at);
 
   // Ends the watch; the first ending stands. Wakes the owner.
@@ -101,6 +102,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   void Append(const Ring::Span& span, const events::EventSlice& event, int64_t position,
               std::vector<Run>& runs) const;
   Step Quiet(absl::Duration now);
+  absl::Duration Due() const;
   Step WriteStep(Step::Kind kind, absl::Duration now, std::vector<Run> runs);
   void SetEnding(Ending ending);
 
@@ -120,6 +122,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   const uint32_t start_hash_;
   bool has_sent_ = false;
   bool write_in_flight_ = false;
+  // The last step was kCheckRights.
+  bool awaits_rights_ = false;
   std::optional<Ending> ending_;
   // Both belong to the hub, under its lock.
   bool parked_ = false;
