@@ -176,7 +176,9 @@ absl::Status RelayPass::Publish(const storage::Sequenced& sequenced, std::stop_t
     }
     RETURN_IF_ERROR(PublishPacks(packs));
   }
-  return AwaitAnswers();
+  // While more waits in the outbox, the answers come as it is moved: a refusal is seen a step
+  // later, and the publisher bounds what is in flight.
+  return sequenced.events >= options_.max_events ? TakeAnswers() : AwaitAnswers();
 }
 
 absl::Status RelayPass::PublishPacks(const std::vector<storage::StoredPack>& packs) {
@@ -192,10 +194,20 @@ absl::Status RelayPass::PublishPacks(const std::vector<storage::StoredPack>& pac
   return absl::OkStatus();
 }
 
-absl::Status RelayPass::AwaitAnswers() {
-  const jetstream::PublishProgress progress = link_.publisher.Await(options_.answer_limit);
+absl::Status RelayPass::TakeAnswers() {
+  const jetstream::PublishProgress progress = link_.publisher.progress();
+  RecordConfirmed(progress);
+  return progress.refusal;
+}
+
+void RelayPass::RecordConfirmed(const jetstream::PublishProgress& progress) {
   confirmed_ = std::max(confirmed_, progress.confirmed_position);
   metrics_.confirmed.Set(static_cast<double>(confirmed_));
+}
+
+absl::Status RelayPass::AwaitAnswers() {
+  const jetstream::PublishProgress progress = link_.publisher.Await(options_.answer_limit);
+  RecordConfirmed(progress);
   if (!progress.refusal.ok()) return progress.refusal;
   if (progress.in_flight > 0) {
     return absl::UnavailableError(

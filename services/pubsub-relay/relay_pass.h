@@ -73,7 +73,9 @@ class RelayPass {
   absl::Status Synchronise();
   absl::Status Publish(const storage::Sequenced& sequenced, std::stop_token stop);
   absl::Status PublishPacks(const std::vector<storage::StoredPack>& packs);
+  absl::Status TakeAnswers();
   absl::Status AwaitAnswers();
+  void RecordConfirmed(const jetstream::PublishProgress& progress);
   bool StreamMayBeTried() const;
   void RecordStream(const absl::Status& status, absl::Duration began);
 
