@@ -52,6 +52,8 @@ void RegisterLimits(server::OptionSet& set, Config& config) {
               "watches of all builds this process serves at once");
   set.Integer("ring-events", &config.ring_events, 64, 16'777'216,
               "events kept in memory for watches; older ones are read from the log");
+  set.Integer("watch-batch-bytes", &config.watch_batch_bytes, 1, 1 << 20,
+              "events of one response of a watch; one that is larger comes alone");
 }
 
 std::optional<std::string> UnknownExperiment(const Config& config) {

@@ -52,6 +52,8 @@ struct Config {
   int max_watches = 10'000;
   /// Events kept in memory for watches; older ones are read from the log.
   int ring_events = 65'536;
+  /// Bytes of events in one response of a watch; a larger event comes alone.
+  int watch_batch_bytes = 256 * 1024;
 };
 
 /// Registers every option of coderd-api with the defaults in `config`, and its commands. `config`

@@ -16,7 +16,6 @@ namespace coder::api {
 namespace {
 
 constexpr char kMethod[] = "/coder.api.v1.WatchService/WatchAllWorkspaceBuilds";
-constexpr size_t kMaxBatchBytes = 256 * 1024;
 constexpr absl::Duration kRetryWait = absl::Milliseconds(100);
 // With the 2 s a caller may have been remembered, below the 5 s of the contract.
 constexpr absl::Duration kMaxRightsAge = absl::Seconds(3);
@@ -253,7 +252,7 @@ void WatchAllReactor::Follow() {
     std::lock_guard lock(mutex_);
     watcher = watcher_;
   }
-  fanout::Step step = watcher->Next(parts_.clock.MonotonicNow(), kMaxBatchBytes);
+  fanout::Step step = watcher->Next(parts_.clock.MonotonicNow(), parts_.max_batch_bytes);
   switch (step.kind) {
     case fanout::Step::Kind::kSend:
     case fanout::Step::Kind::kBookmark:

@@ -49,6 +49,8 @@ struct WatchParts {
   absl::Duration write_limit = absl::Seconds(10);
   /// How long the ended stream of a reader that does not read is left to finish.
   absl::Duration finish_grace = absl::Seconds(2);
+  /// Bytes of events in one response; a larger event comes alone.
+  size_t max_batch_bytes = size_t{256} * 1024;
 };
 
 /// One WatchAllWorkspaceBuilds stream. Its steps run one at a time on a queue, so that no thread of
