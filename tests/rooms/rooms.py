@@ -23,7 +23,7 @@ RULES = [
          r"^libs/storage/(postgres|migrations)/|^libs/pg/|" + _TESTS, "move the statement to libs/storage/postgres"),
     Rule("libpq", r"#include\s+[<\"](postgresql/)?libpq-fe\.h|\bPQ[a-z]\w+\(", r"^libs/pg/",
          "go through libs/pg"),
-    Rule("nats", r"#include\s+[<\"](nats/)?nats\.h|\bnatsConnection_\w+\(|\bjs_\w+\(", r"^libs/jetstream/",
+    Rule("nats", r"#include\s+[<\"](nats/)?nats\.h|\bnatsConnection_\w+\(|\bjs_\w+\(", r"^libs/jetstream/|^tests/bench/",
          "go through libs/jetstream"),
     Rule("gRPC status", r"\bgrpc::Status\b",
          r"(_service|_handlers|_rpcs|_transfer|_reactor|_client|_stream|_interceptor)\w*\.(cc|h)$|^libs/(status|server)/|^services/coderd-api/call\.h$|"

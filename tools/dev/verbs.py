@@ -5,6 +5,7 @@ import signal
 import sys
 
 from deploy.local import launcher
+from tests.bench import bench
 from tools.dev import say, work
 
 
@@ -69,6 +70,7 @@ def parser():
     verbs = top.add_subparsers(dest="verb", metavar="verb", required=True)
     launcher.add_verbs(_verb, verbs)
     _add_work(verbs)
+    bench.add_verbs(_verb, verbs)
     return top
 
 
