@@ -22,6 +22,10 @@ constexpr char kHealthName[] = "pubsub-relay";
 // An outbox that nobody empties for so long means that this process does not relay.
 constexpr absl::Duration kStaleAfter = absl::Seconds(30);
 
+// From so many events in one pass on, writers are busy, and the relay leaves the database to them
+// for as long as its pass took: the next pass then moves more at the same price.
+constexpr int64_t kBusyEvents = 4;
+
 pg::ConnectOptions ConnectOptionsOf(const Config& config) {
   return {.conninfo = config.postgres_url.Reveal(),
           .application_name = "pubsub-relay",
@@ -72,8 +76,14 @@ struct App::Parts {
             metrics.registry()) {}
 
   absl::StatusOr<server::PassOutcome> RunRelay(std::stop_token stop) {
+    const absl::Duration began = clock.MonotonicNow();
     auto outcome = relay_pass.Run(stop);
-    if (outcome.ok()) relayed_at = absl::ToInt64Nanoseconds(clock.MonotonicNow());
+    if (!outcome.ok()) return outcome;
+    const absl::Duration ended = clock.MonotonicNow();
+    relayed_at = absl::ToInt64Nanoseconds(ended);
+    if (*outcome == server::PassOutcome::kIdle && relay_pass.last_events() >= kBusyEvents) {
+      clock.Wait(ended - began, stop);
+    }
     return outcome;
   }
 

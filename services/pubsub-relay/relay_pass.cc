@@ -21,6 +21,7 @@ bool IsOfDatabase(const absl::Status& status, storage::EventSequencer& sequencer
 }  // namespace
 
 absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
+  last_events_ = 0;
   ASSIGN_OR_RETURN(const int64_t session, sequencer_.Session());
   if (session != checked_session_) {
     if (StreamMayBeTried()) {
@@ -35,6 +36,7 @@ absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
   }
   ASSIGN_OR_RETURN(const storage::Sequenced sequenced,
                    sequencer_.Sequence(session, options_.max_events, confirmed_));
+  last_events_ = sequenced.events;
   metrics_.sequenced.Increment(static_cast<double>(sequenced.events));
   if (sequenced.epoch) {
     // Another relay, or an operator, began it: what this one was about to send is of the old one.

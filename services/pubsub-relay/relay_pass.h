@@ -58,6 +58,9 @@ class RelayPass {
   // Errors are those of the database; trouble with the stream is logged, counted and tried again.
   absl::StatusOr<server::PassOutcome> Run(std::stop_token stop);
 
+  // How many events the last pass gave a position.
+  int64_t last_events() const { return last_events_; }
+
  private:
   struct Comparison {
     // Everything up to here is in the stream already; absent: it holds what the log does not.
@@ -93,6 +96,7 @@ class RelayPass {
   std::optional<int64_t> next_position_;
   int64_t changes_ = -1;
   int64_t confirmed_ = 0;
+  int64_t last_events_ = 0;
   absl::Duration stream_tried_again_at_ = absl::ZeroDuration();
   bool stream_up_ = true;
 };
