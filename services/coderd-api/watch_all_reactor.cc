@@ -310,7 +310,10 @@ void WatchAllReactor::OnWriteDone(bool ok) {
   if (!ok) write_failed_ = true;
   if (watcher) watcher->WriteDone();
   write_in_flight_ = false;
-  Wake();
+  // The next write follows in this thread of gRPC's: handing it to another would cost more than it
+  // takes, and no step waits for anything.
+  const auto self = shared_from_this();
+  if (signals_.fetch_add(1) == 0) Drive();
 }
 
 void WatchAllReactor::OnCancel() {
