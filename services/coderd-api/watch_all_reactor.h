@@ -53,9 +53,10 @@ struct WatchParts {
   size_t max_batch_bytes = size_t{256} * 1024;
 };
 
-/// One WatchAllWorkspaceBuilds stream. Its steps run one at a time: in the thread of gRPC that ended
-/// the last write, else on a queue, so that no thread of NATS or the hub waits for it; what may
-/// block has a queue of its own. At most one write is in flight. Lives until gRPC is done with it.
+/// One WatchAllWorkspaceBuilds stream. Its steps run one at a time: in the thread of gRPC that
+/// ended the last write, else on a queue, so that no thread of NATS or the hub waits for it; what
+/// may block has a queue of its own. At most one write is in flight. Lives until gRPC is done with
+/// it.
 class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                         public WatchSession,
                         public std::enable_shared_from_this<WatchAllReactor> {

@@ -1,5 +1,6 @@
 """Benchmarks of the watch: events/s, memory of a watch, cost of idle ones."""
 
+import statistics
 import time
 
 from deploy.local import ports
@@ -18,12 +19,26 @@ class RawServer(rig.Program):
         self.pid = self.process.pid
 
 
-def _flood(address, watches, events, *arguments, environment=None):
-    """Delivered events/s, from the first stream's opening to the last event's arrival."""
-    with rig.Program("watch_client", f"--address={address}", f"--watches={watches}", f"--connections={_CONNECTIONS}",
-                     f"--events={events}", *arguments, environment=environment) as client:
-        client.result()
-        return watches * events / client.result()["seconds"]
+class _Flood:
+    """Measures delivered events/s, from the first stream's opening to the last event's arrival."""
+
+    def __init__(self):
+        self._used = []
+
+    def rate(self, server_pid, address, watches, events, *arguments, environment=None):
+        """One sample."""
+        before = rig.cpu_seconds(server_pid)
+        with rig.Program("watch_client", f"--address={address}", f"--watches={watches}",
+                         f"--connections={_CONNECTIONS}", f"--events={events}", *arguments,
+                         environment=environment) as client:
+            client.result()
+            took = client.result()["seconds"]
+        self._used.append((rig.cpu_seconds(server_pid) - before) / watches / events * 1e6)
+        return watches * events / took
+
+    def cpu(self):
+        """The server's processor time for one delivered event, in microseconds."""
+        return statistics.median(self._used)
 
 
 def _watch_flood(options, api_flags, floor, goal, deliveries):
@@ -37,14 +52,19 @@ def _watch_flood(options, api_flags, floor, goal, deliveries):
             events = min(head, options.size(deliveries) // watches)
             ratio = stats.Ratio(f"{watches} watches of {events} events", "events/s", floor, goal)
 
+            raw, own = _Flood(), _Flood()
+
             def baseline():
                 with RawServer(events) as server:
-                    return _flood(server.address, watches, events, "--check=same")
+                    return raw.rate(server.pid, server.address, watches, events, "--check=same")
 
             def ours():
-                return _flood(local.address(), watches, events, f"--after={head - events}", environment=token)
+                return own.rate(local.pid("coderd-api"), local.address(), watches, events, f"--after={head - events}",
+                                environment=token)
 
             options.pairs_of(ratio, ours, baseline)
+            options.tell(f"{watches} watches: the server's processor time for one event is {own.cpu():.2f} µs, "
+                         f"the baseline's {raw.cpu():.2f} µs")
             ratios.append(ratio)
     return ratios
 
