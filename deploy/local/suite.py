@@ -16,11 +16,13 @@ NAMES = _SERVERS + services.NAMES
 class Suite:
     """The suite of one data directory.  The caller holds the directory's lock."""
 
-    def __init__(self, data, provisioners=("terraform", "echo"), engine_files=None, flags=None, replicas=None):
+    def __init__(self, data, provisioners=("terraform", "echo"), engine_files=None, flags=None, replicas=None,
+                 environment=None):
         """A suite whose parts differ from the usual where arguments say so.
 
         `engine_files` are (program, configuration) of the engine instead of the one ./dev provides.  `flags` maps an
-        instance's name to options on top of its usual ones, `replicas` the names of further instances to their services.
+        instance's name to options on top of its usual ones, `environment` to variables likewise, `replicas` the names of
+        further instances to their services.
         """
         self.data = data
         self.provisioners = provisioners
@@ -28,6 +30,7 @@ class Suite:
         self.names = _SERVERS + list(self.instances)
         self._engine_files = engine_files
         self._flags = flags or {}
+        self._environment = environment or {}
         self.processes = processes.Processes(data)
         self.ports = {}
         self.postgres = None
@@ -94,7 +97,7 @@ class Suite:
         say.step(f"starting {name}")
         service = services.by_name(self.instances[name])
         command = services.command(service, name, wiring, self._flags.get(name, ()))
-        self.processes.start(name, command, service.environment(wiring))
+        self.processes.start(name, command, service.environment(wiring) | self._environment.get(name, {}))
         admin = self.ports[f"{name} admin"]
         self.processes.wait_ready(name, lambda: processes.answers_http(admin, "/readyz"))
 

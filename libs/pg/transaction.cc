@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/clock/system_clock.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/pg/sqlstate.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
@@ -81,9 +82,11 @@ absl::Status Transaction::Commit() {
     return ConnectionLost("commit: the database session was lost before; rolled back");
   }
   ended_ = true;
+  failpoint::Hit("pg.before_commit");
   const auto patience = std::max(deadline_.Remaining(), kCommitPatience);
   absl::StatusOr<Result> committed =
       connection_.Execute("COMMIT", {}, clock::Deadline::After(patience));
+  failpoint::Hit("pg.after_commit");
   if (!committed.ok()) {
     if (!LeavesOutcomeOpen(committed.status())) return committed.status();
     return status::WithInternalDetail(absl::UnknownError(

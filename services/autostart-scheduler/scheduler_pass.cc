@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/lifecycle/decision.h"
 #include "libs/server/log.h"
 #include "libs/status/status_macros.h"
@@ -61,7 +62,9 @@ absl::Status SchedulerPass::LatestOutcome() const {
 absl::Status SchedulerPass::Tick(absl::Time tick, std::stop_token stop) {
   const absl::Duration begin = clock_.MonotonicNow();
   absl::Status streamed;
+  failpoint::Hit("scheduler.before_candidates");
   const std::vector<LifecycleProposal> proposals = DecideAll(tick, stop, streamed);
+  failpoint::Hit("scheduler.after_candidates");
   // What was read before the stream broke is due all the same.
   RETURN_IF_ERROR(ApplyAll(tick, stop, proposals));
   RETURN_IF_ERROR(streamed);
@@ -98,6 +101,7 @@ absl::Status SchedulerPass::ApplyAll(absl::Time tick, std::stop_token stop,
     const std::vector<LifecycleProposal> batch(
         proposals.begin() + static_cast<std::ptrdiff_t>(begin),
         proposals.begin() + static_cast<std::ptrdiff_t>(end));
+    failpoint::Hit("scheduler.before_batch");
     ASSIGN_OR_RETURN(const auto results, client_.Apply(tick, batch));
     const absl::Time now = clock_.Now();
     for (size_t i = 0; i < results.size(); ++i) {

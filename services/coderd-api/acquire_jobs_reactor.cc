@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/grpc_status.h"
 #include "libs/server/log.h"
 #include "libs/status/status_macros.h"
@@ -208,6 +209,7 @@ void Stream::OnAcquire() {
 }
 
 bool Stream::Deliver(const storage::AcquiredJob& job) {
+  failpoint::Hit("api.after_acquire");
   absl::StatusOr<pb::Job> message =
       JobToProto(job, parts_.lease, parts_.access_url, parts_.keyring);
   if (!message.ok()) {

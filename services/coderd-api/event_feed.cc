@@ -1,5 +1,6 @@
 #include "services/coderd-api/event_feed.h"
 
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/log.h"
 
 namespace coder::api {
@@ -104,6 +105,7 @@ void EventFeed::OnMessage(jetstream::StreamMessage message) {
                                   .last_position = message.headers.last_position,
                                   .last_event_id = message.headers.last_event_id},
                                  std::move(message.payload));
+  failpoint::Hit("api.deliver_pack");
   pump_.Deliver(pack);
   on_pack_(*pack);
 }

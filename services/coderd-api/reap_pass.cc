@@ -1,6 +1,7 @@
 #include "services/coderd-api/reap_pass.h"
 
 #include "libs/clock/deadline.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/log.h"
 #include "libs/status/status_macros.h"
 
@@ -13,6 +14,7 @@ absl::StatusOr<server::PassOutcome> ReapPass::Run(std::stop_token) {
     return writable;
   }
   if (!AcceptableForALease(clock_.MonotonicNow())) return server::PassOutcome::kIdle;
+  failpoint::Hit("api.before_reap");
   const auto reaped = store_.ReapExpired(options_.limit, deadline);
   if (!reaped.ok()) {
     FoundUnavailable();

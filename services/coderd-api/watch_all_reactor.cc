@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coder/api/v1/watch.grpc.pb.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/grpc_server.h"
 #include "libs/server/grpc_status.h"
 #include "libs/status/error_reason.h"
@@ -282,6 +283,7 @@ void WatchAllReactor::Write(grpc::ByteBuffer buffer) {
   }
   write_in_flight_ = true;
   StartWrite(&buffer_);
+  failpoint::Hit("api.in_stream_write");
 }
 
 void WatchAllReactor::FinishWith(const absl::Status& status) {

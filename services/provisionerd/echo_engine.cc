@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "libs/failpoint/failpoint.h"
 #include "services/provisionerd/echo_answers.h"
 #include "services/provisionerd/json_fields.h"
 #include "services/provisionerd/log_text.h"
@@ -76,6 +77,7 @@ absl::Status PlayStep(const Json& step, const char* stage, const std::string& bu
       absl::Milliseconds(std::max<std::int64_t>(0, Number(step, "delay_ms")));
   const absl::Duration share = delay / static_cast<std::int64_t>(lines.size() + 1);
   for (const Json& line : lines) {
+    failpoint::Hit("provisionerd.in_apply");
     if (absl::Status waited = WaitFor(clock, share, context); !waited.ok()) return waited;
     if (!line.is_string() || !context.log || level > LogLevel::kInfo) continue;
     ForEachLogLine(line.get<std::string>(), [&](std::string text) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/archive/template_archive.h"
 #include "libs/clock/deadline.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/log.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
@@ -130,7 +131,9 @@ class JobRun {
     request.template_dir = directory;
     ASSIGN_OR_RETURN(request.previous_state,
                      Retry<std::string>([this] { return client_.DownloadState(job_.lease); }));
+    failpoint::Hit("provisionerd.before_apply");
     ASSIGN_OR_RETURN(BuildResult result, engine.Build(request, context));
+    failpoint::Hit("provisionerd.after_apply");
     timings_.stages = result.timings;
     // Before anything is said about the outcome: infrastructure without its state is lost.
     if (result.state) RETURN_IF_ERROR(UploadState(*result.state));

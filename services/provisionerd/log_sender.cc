@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/clock/deadline.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/log.h"
 
 namespace coder::provisionerd {
@@ -58,6 +59,7 @@ bool LogSender::Flush() {
   }
   if (batch_.empty()) return true;
   const absl::StatusOr<bool> overflowed = client_.AppendLogs(lease_, sent_, batch_);
+  failpoint::Hit("provisionerd.log_upload");
   const bool final_error = !overflowed.ok() &&
                            overflowed.status().code() != absl::StatusCode::kUnavailable &&
                            overflowed.status().code() != absl::StatusCode::kDeadlineExceeded;

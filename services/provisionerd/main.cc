@@ -1,6 +1,7 @@
 #include <optional>
 
 #include "libs/clock/system_clock.h"
+#include "libs/failpoint/from_environment.h"
 #include "libs/server/common_options.h"
 #include "libs/server/log.h"
 #include "libs/server/program.h"
@@ -18,6 +19,7 @@ int main(int argc, char** argv) {
   if (const std::optional<int> code = server::LoadOrExplain(options, argc, argv, line))
     return *code;
   server::ConfigureLog("provisionerd", config.common);
+  if (!failpoint::OpenFromEnvironment()) return server::kExitFailed;
   log::Info("starting", {{"version", server::VersionText()}});
   clock::SystemClock clock;
   const auto app = provisionerd::App::Create(config, line, clock);

@@ -1,4 +1,5 @@
 #include "libs/clock/system_clock.h"
+#include "libs/failpoint/from_environment.h"
 #include "libs/server/log.h"
 #include "libs/server/program.h"
 #include "libs/server/version.h"
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   server::CommandLine line;
   if (auto code = server::LoadOrExplain(options, argc, argv, line)) return *code;
   server::ConfigureLog("pubsub-relay", config.common);
+  if (!failpoint::OpenFromEnvironment()) return server::kExitFailed;
 
   log::Info("starting", {{"version", server::VersionText()}});
   clock::SystemClock clock;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "libs/failpoint/failpoint.h"
 #include "libs/server/log.h"
 #include "libs/status/status_macros.h"
 
@@ -37,6 +38,7 @@ absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
   ASSIGN_OR_RETURN(const storage::Sequenced sequenced,
                    sequencer_.Sequence(session, options_.max_events, confirmed_));
   last_events_ = sequenced.events;
+  if (sequenced.events > 0) failpoint::Hit("relay.after_sequence");
   metrics_.sequenced.Increment(static_cast<double>(sequenced.events));
   if (sequenced.epoch) {
     // Another relay, or an operator, began it: what this one was about to send is of the old one.
@@ -80,6 +82,7 @@ void RelayPass::RecordStream(const absl::Status& status, absl::Duration began) {
 }
 
 absl::Status RelayPass::CheckEpoch() {
+  failpoint::Hit("relay.in_epoch_check");
   ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor());
   ASSIGN_OR_RETURN(const bool repaired, link_.admin.Ensure());
   if (repaired) metrics_.repairs.Increment();
@@ -127,7 +130,7 @@ absl::StatusOr<RelayPass::Comparison> RelayPass::Compare(const storage::LogCurso
   if (same) {
     result.agreed_up_to = tail.headers.last_position;
   } else {
-    result.went_back = true;
+    result.went_back = !failpoint::IsOn("off.epoch_check");
   }
   return result;
 }
@@ -152,6 +155,7 @@ absl::Status RelayPass::Synchronise() {
     RETURN_IF_ERROR(link_.admin.Purge());
     stream.agreed_up_to = 0;
   }
+  failpoint::Hit("relay.in_rewind");
   epoch_ = cursor.epoch;
   head_ = cursor.head;
   const int64_t first =
@@ -204,10 +208,12 @@ absl::Status RelayPass::TakeAnswers() {
 
 void RelayPass::RecordConfirmed(const jetstream::PublishProgress& progress) {
   confirmed_ = std::max(confirmed_, progress.confirmed_position);
+  if (progress.confirmed_position > 0) failpoint::Hit("relay.after_answers");
   metrics_.confirmed.Set(static_cast<double>(confirmed_));
 }
 
 absl::Status RelayPass::AwaitAnswers() {
+  if (link_.publisher.progress().in_flight > 0) failpoint::Hit("relay.before_answers");
   const jetstream::PublishProgress progress = link_.publisher.Await(options_.answer_limit);
   RecordConfirmed(progress);
   if (!progress.refusal.ok()) return progress.refusal;

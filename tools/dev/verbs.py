@@ -6,6 +6,7 @@ import sys
 
 from deploy.local import launcher
 from tests.bench import bench
+from tests.faults import verb as fault_suite
 from tools.dev import say, work
 
 
@@ -64,6 +65,16 @@ def _add_work(verbs):
     clean.add_argument("--cache", action="store_true", help="also the build cache that all checkouts of this user share")
 
 
+def _add_faults(verbs):
+    parser = _verb(verbs, "faults", fault_suite.build_and_run,
+                   "Breaks a suite of real processes under load, again and again, and judges what its clients saw.\n"
+                   "Every round ends when all watchers have caught up; the summary is a Markdown table. A failing run\n"
+                   "prints how to replay it.",
+                   "./dev faults --list", "./dev faults --rounds 5", "./dev faults --only kill-nats --rounds 100",
+                   "./dev faults --seed 4711 --only stream-deleted", "./dev faults --mutations")
+    fault_suite.add_arguments(parser)
+
+
 def parser():
     """The parser of every verb."""
     top = argparse.ArgumentParser(prog="./dev", add_help=False)
@@ -71,6 +82,7 @@ def parser():
     launcher.add_verbs(_verb, verbs)
     _add_work(verbs)
     bench.add_verbs(_verb, verbs)
+    _add_faults(verbs)
     return top
 
 

@@ -1,0 +1,280 @@
+"""The suite under test: real servers and services, the load upon them, and what the tables say."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from deploy.local import account, data_dir, event_log, ports, postgres, processes, services, suite
+from tests.faults import board, checker, proxy
+from tools.dev import places, say
+
+# A lease short enough that a killed provisioner's jobs end within a round.
+LEASE_S = 3
+CONVERGES_S = 10
+_STEP_S = 0.05
+_API_2 = "coderd-api-2"
+_RELAY_2 = "pubsub-relay-2"
+
+_TEMPLATE = {"start": {"delay_ms": 60, "log": ["one", "two"]},
+             "stop": {"delay_ms": 30, "log": ["one"], "error": "this build fails", "fail_percent": 10}}
+
+_VERSIONS = "SELECT id, owner_id, event_version FROM workspaces"
+_BUILDS = ("SELECT b.id, b.workspace_id, b.build_number, j.status FROM workspace_builds b "
+           "JOIN provisioner_jobs j ON j.id = b.job_id")
+
+
+def wait_for(what, probe, timeout_s):
+    """Calls `probe` until it returns something true and returns that; AssertionError after the time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout_s} s")
+        time.sleep(_STEP_S)
+
+
+class World:
+    """Everything a fault may touch.  One thread drives it; another reads the load's history."""
+
+    def __init__(self, seed, set_back=False, relays=1, quiet=True):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coder-faults-", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.seed = seed
+        data = data_dir.DataDir(self.folder / "data")
+        data.prepare()
+        replicas = {_API_2: "coderd-api"} | ({_RELAY_2: "pubsub-relay"} if relays > 1 else {})
+        instances = {name: name for name in services.NAMES} | replicas
+        self.boards = {name: board.Board(self.folder / f"{name}.board", service)
+                       for name, service in instances.items()}
+        self._environment = {name: {"CODER_FAILPOINTS": str(self.boards[name].path)} for name in instances}
+        lease = [f"--lease-duration={LEASE_S}s"]
+        self.local = suite.Suite(data, provisioners=("echo",), engine_files=("/bin/false", "/dev/null"),
+                                 flags={"coderd-api": lease, _API_2: lease, "provisionerd": ["--slots=4"]},
+                                 replicas=replicas, environment=self._environment)
+        if quiet:
+            say.step = lambda text: None
+        self._lock = threading.Lock()
+        self._load = None
+        self._reader = None
+        self._set_back = set_back
+        self.checker = None
+        self.begun = threading.Event()
+        self.proxies = []
+
+    # Life.
+
+    def start(self):
+        """Brings everything up, with the load upon it."""
+        self.local.connect()
+        self.local.start_servers()
+        self._put_proxies_between()
+        self.wiring = self.local.start_services()
+        command = account.Account(self.local.data, self.local.api_address()).command
+        self._coderctl = command
+        member_token = self._make_member()
+        self._push_template()
+        member = self.query("SELECT id FROM users WHERE username = 'mia'")[0][0]
+        self.checker = checker.Checker(member=member, log_may_be_set_back=self._set_back)
+        self._start_load(member_token)
+
+    def _put_proxies_between(self):
+        """The API's way to the database and the relay's way to NATS can be cut."""
+        self.database_way = proxy.Proxy(self.local.ports[postgres.NAME])
+        self.stream_way = proxy.Proxy(self.local.ports["nats"])
+        self.proxies = [self.database_way, self.stream_way]
+        api_url = self.local.postgres.url("coder_api").replace(
+            f":{self.local.ports[postgres.NAME]}/", f":{self.database_way.port}/")
+        relay_url = self.local.nats.url("pubsub-relay").replace(
+            f":{self.local.ports['nats']}", f":{self.stream_way.port}")
+        self._environment["coderd-api"]["CODER_POSTGRES_URL"] = api_url
+        self._environment["pubsub-relay"]["CODER_NATS_URL"] = relay_url
+
+    def run_coderctl(self, *arguments, **environment):
+        """What the first user's command printed."""
+        done = subprocess.run(self._coderctl(*arguments), env=dict(os.environ, **environment),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise AssertionError(f"coderctl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def _make_member(self):
+        password = {"CODER_PASSWORD": "correct horse battery"}
+        self.run_coderctl("users", "create", "mia", "--email", "mia@example.com", **password)
+        url = f"http://{self.local.api_address()}"
+        mine = [str(services.coderctl()), f"--config-dir={self.folder / 'mia'}", f"--url={url}"]
+        for arguments in (["login", url, "--email=mia@example.com"], ["tokens", "create", "mine"]):
+            done = subprocess.run([*mine, *arguments], env=dict(os.environ, **password), stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60)
+            if done.returncode != 0:
+                raise AssertionError(f"coderctl {arguments[0]}: {done.stderr}")
+        return done.stdout.strip()
+
+    def _push_template(self):
+        folder = self.folder / "template"
+        folder.mkdir()
+        (folder / "echo.json").write_text(json.dumps(_TEMPLATE))
+        self.run_coderctl("templates", "push", str(folder), "--name", "faults", "--provisioner", "echo")
+
+    def _start_load(self, member_token):
+        program = places.built() / "tests/faults/fault_load"
+        template = self.query("SELECT id FROM templates")[0][0]
+        apis = ",".join(self.local.api_address(name) for name in self.apis())
+        settings = {"addresses": apis, "admin": self.local.data.api_token.read_text().strip(), "member": member_token,
+                    "owners": "admin,mia", "template": template, "seed": self.seed % 100000, "writers": 4,
+                    "workspaces": 4, "watchers": 3, "pause_ms": 20}
+        self._load = subprocess.Popen([str(program), *(f"{name}={value}" for name, value in settings.items())],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self.begun.wait(30):
+            raise AssertionError("not every watcher has its first snapshot within 30 s")
+
+    def _read(self):
+        with open(self.folder / "history.jsonl", "w") as kept:
+            for text in self._load.stdout:
+                kept.write(text)
+                line = json.loads(text)
+                with self._lock:
+                    self.checker.feed(line)
+                if line["kind"] == "begun":
+                    self.begun.set()
+
+    def stop(self):
+        """Ends everything and removes what was kept."""
+        if self._load and self._load.poll() is None:
+            self._load.kill()
+            self._load.wait()
+        if self._reader:
+            self._reader.join(timeout=10)
+        for name in list(self.local.instances) + ["nats", postgres.NAME]:
+            known = self.local.processes.find(name)
+            if known:
+                os.kill(known.pid, signal.SIGCONT)
+                self.local.processes.stop(name, signal.SIGKILL if name != postgres.NAME else signal.SIGQUIT)
+        for way in self.proxies:
+            way.close()
+        for name in self.local.instances:
+            shutil.rmtree(services.work_dir(self.local.data, name), ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What is there.
+
+    def apis(self):
+        """Instances of the API."""
+        return [name for name, service in self.local.instances.items() if service == "coderd-api"]
+
+    def relays(self):
+        """Instances of the relay."""
+        return [name for name, service in self.local.instances.items() if service == "pubsub-relay"]
+
+    def pid(self, name):
+        """Of a process that runs, else None."""
+        known = self.local.processes.find(name)
+        return known.pid if known else None
+
+    def _psql(self, script, role, secret=None):
+        url = f"postgres://{role}:{self.local.data.secret(secret or role)}@{ports.HOST}:" \
+              f"{self.local.ports[postgres.NAME]}/{postgres.DATABASE}"
+        return subprocess.run([str(postgres.programs_dir() / "psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v",
+                               "ON_ERROR_STOP=1", "-d", url, "-c", script], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30)
+
+    def query(self, sql, role=postgres.OWNER):
+        """Rows of texts."""
+        done = self._psql(sql, role)
+        if done.returncode != 0:
+            raise AssertionError(f"{sql}: {done.stderr}")
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def truth(self):
+        """The tables as they are now."""
+        versions, owners = {}, {}
+        for workspace, owner, version in self.query(_VERSIONS):
+            versions[workspace], owners[workspace] = int(version), owner
+        builds = {build: (workspace, int(number), "JOB_STATUS_" + status.upper())
+                  for build, workspace, number, status in self.query(_BUILDS)}
+        return checker.Truth(versions, owners, builds)
+
+    # What a fault does.
+
+    def kill(self, name):
+        """As power loss would."""
+        if self.pid(name):
+            self.local.processes.stop(name, signal.SIGKILL)
+
+    def send(self, name, number):
+        os.kill(self.pid(name), number)
+
+    def restart(self, name):
+        """Starts it and waits until it is ready; again if it was killed on the way."""
+        for _ in range(3):
+            try:
+                return self.local.start_service(name, self.wiring)
+            except say.Problem:
+                if self.pid(name):
+                    raise
+        raise AssertionError(f"{name} does not start:\n{self.local.processes.log_tail(name)}")
+
+    def start_server(self, name):
+        """PostgreSQL or NATS, waiting until it answers."""
+        {"nats": self.local.nats, postgres.NAME: self.local.postgres}[name].start()
+
+    # Judgement.
+
+    def converge(self, what, slow_too=False):
+        """Waits until all watchers have seen what is in the tables now; seconds it took."""
+        truth = wait_for(f"{what}: reading the tables", self._truth_or_none, CONVERGES_S)
+        began = time.monotonic()
+
+        def caught_up():
+            with self._lock:
+                return not self.checker.behind(truth, slow_too)
+        try:
+            wait_for(what, caught_up, CONVERGES_S)
+        except AssertionError:
+            with self._lock:
+                behind = self.checker.behind(truth, slow_too)
+            raise AssertionError(f"Converges: {what}: after {CONVERGES_S} s: " + "; ".join(behind[:3])) from None
+        return time.monotonic() - began
+
+    def _truth_or_none(self):
+        try:
+            return self.truth()
+        except AssertionError:
+            return None
+
+    def violations(self):
+        """So far."""
+        with self._lock:
+            return list(self.checker.violations)
+
+    def count(self, kind):
+        """Lines of the history of that kind."""
+        with self._lock:
+            return self.checker.counts[kind]
+
+    def finish(self):
+        """Ends the writing, lets all builds end, and compares the whole history with the tables."""
+        self._load.send_signal(signal.SIGUSR1)
+        wait_for("the writers end", lambda: self.count("quiet"), 30)
+        # It would begin more, each minute.
+        self.kill("autostart-scheduler")
+        wait_for("every build ends", lambda: self.query(
+            "SELECT count(*) FROM workspace_builds b JOIN provisioner_jobs j ON j.id = b.job_id "
+            "WHERE j.completed_at IS NULL")[0][0] == "0", 10 * LEASE_S)
+        self.converge("after the last write", slow_too=True)
+        with self._lock:
+            self.checker.finish(self.truth())
+        return self.violations()
+
+    def service_logs(self, lines=8):
+        """The ends of the services' logs."""
+        return "\n".join(f"--- {name}\n{self.local.processes.log_tail(name, lines)}" for name in self.local.instances)
