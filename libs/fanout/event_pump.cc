@@ -125,10 +125,7 @@ void EventPump::Tick(absl::Duration now) {
   (void)(primed_ ? CatchUp() : PrimeLocked());  // counted; the next tick tries again
 }
 
-bool EventPump::primed() const {
-  std::lock_guard lock(mu_);
-  return primed_;
-}
+bool EventPump::primed() const { return primed_; }
 
 EventPump::Counters EventPump::counters() const {
   std::lock_guard lock(mu_);

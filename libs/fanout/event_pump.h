@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -58,7 +59,7 @@ class EventPump {
   // Reads the log when that is due. Call at least every poll interval.
   void Tick(absl::Duration now);
 
-  // Whether the ring was filled; watches are served from then on.
+  // Whether the ring was filled; watches are served from then on. Never waits.
   bool primed() const;
   Counters counters() const;
 
@@ -71,7 +72,7 @@ class EventPump {
   LogReader& log_;
   const Options options_;
   mutable std::mutex mu_;
-  bool primed_ = false;
+  std::atomic<bool> primed_ = false;
   bool stream_up_ = false;
   bool in_doubt_ = true;
   absl::Duration read_at_ = -absl::InfiniteDuration();

@@ -228,6 +228,46 @@ TEST_CASE("a quiet watch sleeps on while its rights stand, and wakes when they c
   world.hub.Close(watcher);
 }
 
+TEST_CASE("an older answer about rights does not replace a newer one") {
+  World world;
+  REQUIRE(world.pump.Prime().ok());
+  Reader reader(world.hub, world.log, {.caller_id = "a", .max_rights_age = absl::Seconds(5)});
+  reader.watcher->ReplaceRights(std::make_shared<events::WatchRights>(), absl::Seconds(4));
+  reader.watcher->ReplaceRights(
+      std::make_shared<events::WatchRights>(events::WatchRights{.everything = true}),
+      absl::Seconds(3));
+  world.log.Append(3);
+  world.pump.Tick(absl::Seconds(5));
+  CHECK(reader.Drain(absl::Seconds(5)) == Kind::kWait);
+  CHECK(reader.seen.empty());
+}
+
+TEST_CASE("rights are as old as when they were asked for, however long opening takes") {
+  World world;
+  world.log.Append(3);
+  REQUIRE(world.pump.Prime().ok());
+  Reader reader(world.hub, world.log,
+                {.rights_checked_at = -absl::Seconds(6), .max_rights_age = absl::Seconds(5)},
+                events::ResumeToken{.epoch = 1});
+  CHECK(reader.Drain() == Kind::kCheckRights);
+  CHECK(reader.seen.empty());
+}
+
+TEST_CASE("a token of an epoch that only the log knows yet is good in a moment") {
+  World world;
+  world.log.Append(5);
+  REQUIRE(world.pump.Prime().ok());
+  world.log.SetBack(5);
+  const events::ResumeToken token{
+      .epoch = 2, .position = 5, .event_hash = world.hub.ring().EventHashAt(5).value()};
+  const auto open = [&] {
+    return world.hub.Open({.wake = [] {}}, token, world.log, absl::ZeroDuration());
+  };
+  CHECK(std::get<Ending>(open()).kind == EndingKind::kUnavailable);
+  world.pump.Tick(absl::ZeroDuration());
+  CHECK(std::holds_alternative<std::shared_ptr<Watcher>>(open()));
+}
+
 TEST_CASE("a watch the log has passed ends as too slow") {
   World world(10);
   world.log.Append(5);

@@ -62,10 +62,16 @@ std::optional<Ending> WatchHub::Refusal(const events::ResumeToken& start, LogRea
   const Ring::Bounds bounds = ring_.bounds();
   if (start.epoch < bounds.epoch) return EpochEnding(start.epoch);
   if (start.epoch > bounds.epoch) {
+    // Another replica may have heard of a new epoch before this one.
+    const auto log_bounds = log.Bounds();
+    if (!log_bounds.ok() || log_bounds->epoch >= start.epoch) {
+      return Ending{.kind = EndingKind::kUnavailable,
+                    .message = "the event log cannot be read now; try again in a moment"};
+    }
     return Ending{
         .kind = EndingKind::kTokenFuture,
         .message = absl::StrCat("the token is of epoch ", start.epoch, ", the log of epoch ",
-                                bounds.epoch, "; take a snapshot")};
+                                log_bounds->epoch, "; take a snapshot")};
   }
   // Only a token of a client carries a hash, and only that one is to be doubted.
   if (start.event_hash == 0) return std::nullopt;

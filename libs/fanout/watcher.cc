@@ -20,7 +20,7 @@ Watcher::Watcher(WatchHub& hub, Options options, events::ResumeToken start, absl
     : hub_(hub),
       options_(std::move(options)),
       rights_(options_.rights),
-      rights_checked_at_(now),
+      rights_checked_at_(options_.rights_checked_at.value_or(now)),
       last_write_at_(now),
       epoch_(start.epoch),
       cursor_(start.position),
@@ -147,9 +147,11 @@ absl::Status Watcher::ReadLog(LogReader& log) {
   const int64_t up_to = hub_.ring().bounds().floor - 1;
   if (after >= up_to) return absl::OkStatus();
   auto packs = log.Read(after, up_to, kEventsPerLogRead);
+  // Asked without the lock: nobody who ends the watch or tells it its rights waits for the log.
+  const bool too_old = packs.status().code() == absl::StatusCode::kOutOfRange;
+  const auto bounds = too_old ? log.Bounds() : LogBounds();
   std::lock_guard lock(mu_);
-  if (packs.status().code() == absl::StatusCode::kOutOfRange) {
-    const auto bounds = log.Bounds();
+  if (too_old) {
     SetEnding({.kind = has_sent_ ? EndingKind::kFellBehind : EndingKind::kTooOld,
                .message = absl::StrCat("events after position ", after,
                                        " are no longer kept; take a snapshot"),
@@ -177,9 +179,11 @@ void Watcher::ReplaceRights(std::shared_ptr<const events::WatchRights> rights,
   bool has_to_look = false;
   {
     std::lock_guard lock(mu_);
+    // Two who ask at once may be answered in either order.
+    if (checked_at < rights_checked_at_) return;
     has_to_look = awaits_rights_ || rights_ != rights;
     rights_ = std::move(rights);
-    rights_checked_at_ = std::max(rights_checked_at_, checked_at);
+    rights_checked_at_ = checked_at;
     // A quiet watch whose rights stand sleeps on: thousands of them are asked about at once.
     if (!has_to_look) hub_.Postpone(*this, Due());
   }

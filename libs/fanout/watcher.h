@@ -60,6 +60,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
     std::string caller_id;
     events::WatchFilter filter;
     std::shared_ptr<const events::WatchRights> rights;
+    // When `rights` were true; absent: when the watch is opened.
+    std::optional<absl::Duration> rights_checked_at;
     // A bookmark is sent when nothing was sent for so long. At least a second in production.
     absl::Duration bookmark_interval = absl::Seconds(10);
     // Nothing is sent on rights older than this.
@@ -81,13 +83,15 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   // behind, another epoch). UNAVAILABLE: the log cannot be reached; wait a moment, then try again.
   absl::Status ReadLog(LogReader& log);
 
-  // Goes on under `rights`, which were true at `checked_at`. Wakes the owner unless they are the
-  // same object as before and nobody waited for them.
+  // Goes on under `rights`, which were true at `checked_at`, unless newer ones are known. Wakes the
+  // owner unless they are the same object as before and nobody waited for them.
   void ReplaceRights(std::shared_ptr<const events::WatchRights> rights, absl::Duration checked_at);
 
   // Ends the watch; the first ending stands. Wakes the owner.
   void End(Ending ending);
 
+  // The epoch of everything the watch sends.
+  int64_t epoch() const { return epoch_; }
   // The position up to which everything has been examined.
   int64_t position() const;
   const std::string& caller_id() const { return options_.caller_id; }

@@ -138,6 +138,8 @@ std::string_view LevelName(Level level) {
       return "warn";
     case Level::kError:
       return "error";
+    case Level::kOff:
+      return "off";
   }
   return "info";
 }

@@ -17,7 +17,13 @@
 // Every function may be called from any thread at any time; a line is one write.
 namespace coder::log {
 
-enum class Level { kDebug, kInfo, kWarn, kError };
+enum class Level {
+  kDebug,
+  kInfo,
+  kWarn,
+  kError,
+  kOff,  // writes nothing; for tests that provoke thousands of errors
+};
 
 enum class Format {
   kAuto,  // text where stderr is a terminal, else JSON

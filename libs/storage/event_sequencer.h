@@ -80,7 +80,9 @@ class EventSequencer {
   // The packs from the one that holds position `after` + 1 on, in order; about `max_events` events.
   virtual absl::StatusOr<std::vector<StoredPack>> ReadPacks(int64_t after, int64_t max_events) = 0;
 
-  // Begins epoch `next` if the log is still of epoch `current`, and returns the one it is of now.
+  // Begins an epoch of at least `next` if the log is still of epoch `current`, and returns the one
+  // it is of now. Its number was never used before, not even by a state of the database that was
+  // undone since.
   virtual absl::StatusOr<int64_t> BeginEpoch(int64_t current, int64_t next) = 0;
 
   // Makes partitions of the log ahead of its head; returns how many were missing. `ahead` counts

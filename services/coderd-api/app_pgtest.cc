@@ -54,12 +54,14 @@ TEST_CASE_METHOD(Fixture, "migrate brings a database up to date, and doing it ag
 
 TEST_CASE_METHOD(Fixture,
                  "new-epoch raises the epoch, with the owner's address where one is named") {
-  const int64_t before = Number("SELECT epoch FROM relay_cursor");
+  const int64_t before = Number("SELECT extract(epoch FROM now())::bigint");
   CHECK(RunCommand(config, "new-epoch") == server::kExitOk);
+  const int64_t first = Number("SELECT epoch FROM relay_cursor");
+  CHECK(first >= before);
   config.migrate_url = config.postgres_url;
   config.postgres_url = server::Secret("host=/nowhere");
   CHECK(RunCommand(config, "new-epoch") == server::kExitOk);
-  CHECK(Number("SELECT epoch FROM relay_cursor") == before + 2);
+  CHECK(Number("SELECT epoch FROM relay_cursor") > first);
 }
 
 TEST_CASE_METHOD(Fixture, "a command that cannot be done fails with a sentence") {

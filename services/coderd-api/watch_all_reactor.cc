@@ -189,6 +189,7 @@ absl::Status WatchAllReactor::Open(std::optional<events::ResumeToken> start) {
     std::lock_guard lock(mutex_);
     options.caller_id = caller_->Identity();
     options.rights = rights_;
+    options.rights_checked_at = rights_checked_at_;
   }
   auto opened = parts_.hub.Open(std::move(options), start, parts_.log, parts_.clock.MonotonicNow());
   if (const auto* refusal = std::get_if<fanout::Ending>(&opened)) return StatusOf(*refusal);

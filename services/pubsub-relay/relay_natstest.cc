@@ -208,7 +208,7 @@ struct World {
     REQUIRE_THAT(connection, IsOk());
     return *std::move(connection);
   }
-  // Waits until the stream's tail is the pack that ends at `position`, of `epoch`.
+  // Waits until the stream's tail is the pack that ends at `position`, of `epoch` or a later one.
   void AwaitTail(int64_t position, int64_t epoch = 1) {
     const auto connection = Connected();
     jetstream::JetstreamAdmin admin(*connection, {});
@@ -216,7 +216,7 @@ struct World {
     for (;;) {
       const auto tail = admin.ReadTail();
       const bool there =
-          tail.ok() && tail->headers.last_position == position && tail->headers.epoch == epoch;
+          tail.ok() && tail->headers.last_position == position && tail->headers.epoch >= epoch;
       if (there || deadline.Expired()) {
         INFO(tail.status());
         REQUIRE(there);

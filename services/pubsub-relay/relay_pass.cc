@@ -25,7 +25,8 @@ absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
   last_events_ = 0;
   ASSIGN_OR_RETURN(const int64_t session, sequencer_.Session());
   if (session != checked_session_) {
-    if (StreamMayBeTried()) {
+    // Even one in trouble is asked: events sequenced before it was cannot be taken back.
+    if (link_.connected()) {
       const absl::Duration began = clock_.MonotonicNow();
       const absl::Status checked = CheckEpoch();
       if (IsOfDatabase(checked, sequencer_, session)) return checked;

@@ -50,6 +50,15 @@ def _add_work(verbs):
                           f"./dev {name}", f"./dev {name} //libs/fanout/...")
         sanitizer.add_argument("targets", nargs="*", help="Bazel tests (default: all that apply)")
 
+    sim = _verb(verbs, "sim", work.sim,
+                "Runs the path of events (relay, ring, watches) in one thread over a simulated database, stream\n"
+                "and clock, with faults drawn from each seed, and holds every message against the promises.\n"
+                "A seed that breaks one is printed and replays with --seed.",
+                "./dev sim", "./dev sim --seeds 20000 --from 50000", "./dev sim --seed 4711")
+    sim.add_argument("--seeds", type=int, default=5000, help="how many to run (default: 5000)")
+    sim.add_argument("--from", type=int, default=0, dest="first", help="the first seed (default: 0)")
+    sim.add_argument("--seed", type=int, help="run only this one")
+
     _verb(verbs, "tools", work.tools,
           "Builds the pinned engine, provider and clients, and prints where they are, tab-separated.",
           "./dev tools", "./dev tools | awk '$1 == \"grpcurl\" {print $2}'")

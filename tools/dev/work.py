@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 from tools.dev import bazel, checks, engine, go_tools, lint, places, say
 
@@ -104,6 +105,15 @@ def sanitize(arguments):
     write_test_environment()
     say.step(f"tests under {arguments.verb}")
     return summary([bazel.test([f"--config={arguments.verb}", "--test_lang_filters=cc", *targets])])
+
+
+def sim(arguments):
+    """Runs seeds of the simulated event path."""
+    first, count = (arguments.first, arguments.seeds) if arguments.seed is None else (arguments.seed, 1)
+    runner = "//tests/sim:sim_runner"
+    bazel.build([runner])
+    say.step(f"seeds {first} to {first + count - 1}")
+    return subprocess.run([places.ROOT / "bazel-bin/tests/sim/sim_runner", str(first), str(count)]).returncode
 
 
 def tools(_arguments):

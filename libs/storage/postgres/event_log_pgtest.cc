@@ -9,6 +9,7 @@
 #include "libs/events/pack.h"
 #include "libs/fanout/fake_log.h"
 #include "libs/pg/transaction.h"
+#include "libs/storage/postgres/event_log_epoch.h"
 #include "libs/storage/postgres/pg_event_log.h"
 #include "libs/storage/postgres/pg_sequencer.h"
 #include "libs/storage/postgres/testing/migrated_database.h"
@@ -252,10 +253,24 @@ TEST_CASE("an epoch begins once, and packs are read with the current one") {
   World world;
   world.AddRaw(Framed(1, 1));
   world.Sequence();
-  CHECK(*world.sequencer.BeginEpoch(1, 5) == 5);
-  CHECK(*world.sequencer.BeginEpoch(1, 6) == 5);
-  CHECK(world.log.Bounds()->epoch == 5);
-  CHECK((*world.log.Read(0, 1, 1))[0]->epoch() == 5);
+  const int64_t epoch = *world.sequencer.BeginEpoch(1, 5);
+  CHECK(epoch > 5);
+  CHECK(*world.sequencer.BeginEpoch(1, epoch + 1) == epoch);
+  CHECK(world.log.Bounds()->epoch == epoch);
+  CHECK((*world.log.Read(0, 1, 1))[0]->epoch() == epoch);
+  CHECK(*world.sequencer.BeginEpoch(epoch, epoch + 7) == epoch + 7);
+}
+
+TEST_CASE("a database that was set back begins no epoch anew that was begun before") {
+  World world;
+  const auto now = [&] {
+    return world.Run("SELECT extract(epoch FROM clock_timestamp())::bigint").Get<int64_t>(0, 0);
+  };
+  const int64_t undone = *world.sequencer.BeginEpoch(1, 2);
+  world.Run("UPDATE relay_cursor SET epoch = 1");
+  while (now() == undone) {
+  }
+  CHECK(*BumpEpoch(world.database.pool(), Soon()) > undone);
 }
 
 TEST_CASE("partitions are made ahead, and dropped below what is kept and confirmed") {

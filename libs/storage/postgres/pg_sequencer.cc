@@ -98,9 +98,12 @@ WHERE first_position > $1::bigint - 64 AND last_position > $1::bigint
   AND first_position <= $1::bigint + $2::bigint
 ORDER BY first_position)sql";
 
+// An older state of the database does not know the epochs that began after it, so the number is
+// taken from the time and used once for all time.
 constexpr char kBeginEpoch[] = R"sql(
 WITH begun AS (
-  UPDATE relay_cursor SET epoch = $2::bigint, updated_at = clock_timestamp()
+  UPDATE relay_cursor
+  SET epoch = greatest($2::bigint, extract(epoch FROM clock_timestamp())::bigint), updated_at = clock_timestamp()
   WHERE epoch = $1::bigint RETURNING epoch)
 SELECT coalesce((SELECT epoch FROM begun), (SELECT epoch FROM relay_cursor)) AS epoch)sql";
 
