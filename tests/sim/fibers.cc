@@ -16,6 +16,8 @@ std::vector<std::unique_ptr<char[]>>& FreeStacks() {
 
 }  // namespace
 
+Fibers* Fibers::switching_ = nullptr;
+
 Fibers::~Fibers() {
   Finish();
   for (auto& fiber : fibers_) FreeStacks().push_back(std::move(fiber->stack));
@@ -35,15 +37,13 @@ size_t Fibers::Spawn(std::function<void()> body) {
   fiber->context.uc_stack.ss_size = kStackBytes;
   fiber->context.uc_link = nullptr;
   fiber->due = clock_.MonotonicNow();
-  const auto self = reinterpret_cast<uintptr_t>(this);
-  makecontext(&fiber->context, reinterpret_cast<void (*)()>(&Fibers::Enter), 2,
-              static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
+  makecontext(&fiber->context, &Fibers::Enter, 0);
   fibers_.push_back(std::move(fiber));
   return fibers_.size() - 1;
 }
 
-void Fibers::Enter(unsigned high, unsigned low) {
-  auto* self = reinterpret_cast<Fibers*>((uintptr_t{high} << 32) | low);
+void Fibers::Enter() {
+  Fibers* const self = switching_;
   self->fibers_[self->running_]->body();
   self->fibers_[self->running_]->done = true;
   self->Leave();
@@ -71,6 +71,7 @@ void Fibers::Wake(size_t fiber) {
 void Fibers::RunOne(size_t fiber) {
   ++switches_;
   running_ = fiber;
+  switching_ = this;
   swapcontext(&scheduler_, &fibers_[fiber]->context);
 }
 

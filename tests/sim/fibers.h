@@ -72,9 +72,12 @@ class Fibers {
     bool done = false;
   };
 
-  static void Enter(unsigned high, unsigned low);
+  static void Enter();
   void Leave();
   void RunOne(size_t fiber);
+
+  // For Enter(), which gets no argument.
+  static Fibers* switching_;
 
   clock::FakeClock& clock_;
   Random& random_;
