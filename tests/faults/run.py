@@ -154,6 +154,7 @@ def main(arguments):
         report.write(arguments.report, f"./dev faults --seed {seed}{limits}", outcomes, wrong, notes)
     failed = bool(wrong) or any(outcome.failures for outcome in outcomes.values())
     if failed:
-        print(f"replay with: ./dev faults --seed {seed} --rounds {arguments.rounds or 1} "
-              + " ".join(f"--only {name}" for name in names))
+        what = "--short" if arguments.short else " ".join(f"--only {name}" for name in names)
+        rounds = f" --rounds {arguments.rounds}" if arguments.rounds else ""
+        print(f"replay with: ./dev faults --seed {seed}{rounds} {what}")
     return 1 if failed else 0
