@@ -17,6 +17,8 @@ OWNER = "coder_owner"
 SERVICE_ROLES = ("coder_api", "coder_relay")
 # PostgreSQL ends every session on it, instead of waiting for them.
 STOP_SIGNAL = signal.SIGINT
+# What makes them; it takes each password from <ROLE>_PASSWORD.
+_ROLES = places.ROOT / "deploy/postgres/roles.sql"
 _ADMIN = "postgres"
 _ACCOUNT = "postgres"
 
@@ -54,7 +56,7 @@ class Postgres:
         """How the role connects."""
         return f"postgres://{role}:{self._data.secret(role)}@{ports.HOST}:{self._port}/{database}"
 
-    def _as_server(self, command):
+    def as_server(self, command):
         """PostgreSQL refuses root: root hands its programs to Debian's account for it."""
         if os.geteuid() != 0:
             return [str(part) for part in command]
@@ -76,7 +78,7 @@ class Postgres:
                 "name a directory it can enter, such as --data-dir=/var/lib/coder-suite")
 
     def _run(self, command, what, text=None, environment=None):
-        done = subprocess.run(self._as_server(command), input=text, text=True, cwd="/", stdout=subprocess.PIPE,
+        done = subprocess.run(self.as_server(command), input=text, text=True, cwd="/", stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=dict(os.environ, LC_ALL="C.UTF-8", **(environment or {})))
         if done.returncode != 0:
             raise say.Problem(f"{what} failed:\n{done.stdout.strip()}")
@@ -114,29 +116,12 @@ class Postgres:
         command = [programs_dir() / "postgres", "-D", self._cluster, "-p", str(self._port),
                    "-c", f"listen_addresses={ports.HOST}", "-c", "unix_socket_directories=",
                    "-c", "logging_collector=off", "-c", "max_connections=200", "-c", "shared_buffers=128MB"]
-        self._processes.start(NAME, self._as_server(command))
+        self._processes.start(NAME, self.as_server(command))
         self._processes.wait_ready(NAME, self._is_ready)
         self._provide_roles()
 
-    def _psql(self, database, script):
-        self._run([programs_dir() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", ports.HOST, "-p",
-                   str(self._port), "-U", _ADMIN, "-d", database, "-f", "-"], "preparing the database", script,
-                  {"PGPASSWORD": self._data.secret(_ADMIN)})
-
     def _provide_roles(self):
-        self._psql("postgres", roles_script({role: self._data.secret(role) for role in (OWNER, *SERVICE_ROLES)}))
-
-
-def roles_script(passwords):
-    """SQL for psql that gives each role its login and the owner its database; safe to repeat."""
-    lines = []
-    for role, password in passwords.items():
-        lines.append(f"SELECT 'CREATE ROLE {role}' WHERE NOT EXISTS "
-                     f"(SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec")
-        lines.append(f"ALTER ROLE {role} LOGIN NOSUPERUSER PASSWORD '{password}';")
-    lines.append(f"SELECT 'CREATE DATABASE {DATABASE} OWNER {OWNER}' WHERE NOT EXISTS "
-                 f"(SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec")
-    lines.append(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;")
-    for role in passwords:
-        lines.append(f"GRANT CONNECT ON DATABASE {DATABASE} TO {role};")
-    return "\n".join(lines) + "\n"
+        passwords = {f"{role.upper()}_PASSWORD": self._data.secret(role) for role in (OWNER, *SERVICE_ROLES)}
+        self._run([programs_dir() / "psql", "-X", "-q", "-h", ports.HOST, "-p", str(self._port), "-U", _ADMIN, "-d",
+                   "postgres", "-f", "-"], "preparing the database", _ROLES.read_text(),
+                  {"PGPASSWORD": self._data.secret(_ADMIN), **passwords})

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from deploy.local import box, data_dir, nats, postgres, services
+from deploy.local import box, data_dir, nats, services
 
 
 class NatsConfigTest(unittest.TestCase):
@@ -22,14 +22,6 @@ class NatsConfigTest(unittest.TestCase):
         self.assertIn("build.events", self.users["pubsub-relay"]["permissions"]["publish"])
         self.assertFalse([subject for subject in self.users["coderd-api"]["permissions"]["publish"]
                           if subject.startswith("build.events") or subject == ">"])
-
-
-class RolesScriptTest(unittest.TestCase):
-    def test_every_role_logs_in_and_none_is_a_superuser(self):
-        script = postgres.roles_script({"coder_owner": "x", "coder_api": "y"})
-        self.assertIn("ALTER ROLE coder_owner LOGIN NOSUPERUSER PASSWORD 'x';", script)
-        self.assertIn("ALTER ROLE coder_api LOGIN NOSUPERUSER PASSWORD 'y';", script)
-        self.assertIn("CREATE DATABASE coder OWNER coder_owner", script)
 
 
 class _Server:

@@ -26,7 +26,8 @@ def _helm(arguments):
 
 def _add_work(verbs):
     build = _verb(verbs, "build", work.build, "Compiles everything, or the named Bazel targets.",
-                  "./dev build", "./dev build //services/coderd-api/...")
+                  "./dev build", "./dev build //services/coderd-api/...", "./dev build --opt //services/...")
+    build.add_argument("--opt", action="store_true", help="optimized, as installed")
     build.add_argument("targets", nargs="*", help="Bazel targets (default: //...)")
 
     test = _verb(verbs, "test", work.test,

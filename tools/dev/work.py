@@ -13,7 +13,7 @@ _TSAN_TESTS = "kind(cc_test, tests(//...)) except rdeps(//..., @grpc//:lib) exce
 def build(arguments):
     """Builds the named targets, or all."""
     say.step("building")
-    bazel.build(arguments.targets or ["//..."])
+    bazel.build((["--config=opt"] if arguments.opt else []) + (arguments.targets or ["//..."]))
     return 0
 
 
