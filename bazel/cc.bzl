@@ -66,7 +66,10 @@ def pg_test(name, srcs, deps = [], size = "medium", tags = [], **kwargs):
     )
 
 def nats_test(name, srcs, deps = [], size = "medium", tags = [], **kwargs):
-    """A Catch2 test against a real nats-server (`*_natstest.cc`)."""
+    """A Catch2 test against a real nats-server (`*_natstest.cc`).
+
+    `NAME` runs on the distribution's, `NAME_newer` the same program on the pinned newer one.
+    """
     catch_test(
         name = name,
         srcs = srcs,
@@ -74,4 +77,12 @@ def nats_test(name, srcs, deps = [], size = "medium", tags = [], **kwargs):
         size = size,
         tags = tags + ["requires-nats"],
         **kwargs
+    )
+    native.sh_test(
+        name = name + "_newer",
+        srcs = ["//libs/testing:on_newer_nats.sh"],
+        args = ["$(location :%s)" % name],
+        data = [":" + name],
+        size = size,
+        tags = tags + ["requires-nats"],
     )

@@ -16,13 +16,18 @@
 #include <iterator>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace coder::testing {
 namespace {
 
-constexpr char kProgram[] = "/usr/sbin/nats-server";
 constexpr auto kStartLimit = std::chrono::seconds(20);
+
+std::string Program() {
+  const char* chosen = std::getenv("CODER_TEST_NATS_SERVER");
+  return chosen ? chosen : "/usr/sbin/nats-server";
+}
 
 std::string PrivateDirectory() {
   const char* parent = std::getenv("TEST_TMPDIR");
@@ -44,7 +49,10 @@ bool Accepts(int port) {
 
 }  // namespace
 
-NatsServer::NatsServer() : directory_(PrivateDirectory()) { Run(); }
+NatsServer::NatsServer(std::vector<std::string> arguments)
+    : arguments_(std::move(arguments)), directory_(PrivateDirectory()) {
+  Run();
+}
 
 NatsServer::~NatsServer() {
   Kill();
@@ -67,12 +75,17 @@ void NatsServer::Run() {
   const std::string port = std::to_string(port_);
   const std::string store = directory_ + "/store";
   const std::string log = directory_ + "/log";
+  std::vector<std::string> words = {Program(), "-a",  "127.0.0.1",        "-p",       port, "-js",
+                                    "-sd",     store, "--ports_file_dir", directory_, "-l", log};
+  words.insert(words.end(), arguments_.begin(), arguments_.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
   pid_ = fork();
   if (pid_ < 0) throw std::runtime_error("start nats-server: fork");
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execl(kProgram, kProgram, "-a", "127.0.0.1", "-p", port.c_str(), "-js", "-sd", store.c_str(),
-          "--ports_file_dir", directory_.c_str(), "-l", log.c_str(), nullptr);
+    execv(argv[0], argv.data());
     _exit(127);
   }
   const auto give_up = std::chrono::steady_clock::now() + kStartLimit;
@@ -80,8 +93,8 @@ void NatsServer::Run() {
     const bool gone = waitpid(pid_, nullptr, WNOHANG) != 0;
     if (gone) pid_ = 0;
     if (gone || std::chrono::steady_clock::now() > give_up) {
-      throw std::runtime_error(std::string("start nats-server: it does not answer; is ") +
-                               kProgram + " installed? its log: " + log);
+      throw std::runtime_error("start nats-server: it does not answer; is " + words[0] +
+                               " installed? its log: " + log);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -92,7 +105,7 @@ bool NatsServer::ReadPort() {
   if (port_ > 0) return true;
   std::ifstream file(directory_ + "/nats-server_" + std::to_string(pid_) + ".ports");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const size_t at = text.find("nats://127.0.0.1:");
+  const size_t at = text.find("nats://127.0.0.1:", text.find("\"nats\""));
   if (at == std::string::npos || text.find('}') == std::string::npos) return false;
   port_ = std::atoi(text.c_str() + at + 17);
   return port_ > 0;

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 namespace coder::testing {
 
@@ -10,8 +11,9 @@ namespace coder::testing {
 /// it throws std::runtime_error, which fails the test. Not thread-safe.
 class NatsServer {
  public:
-  /// Starts the server and waits until it accepts connections.
-  NatsServer();
+  /// Starts the server that CODER_TEST_NATS_SERVER names, else the distribution's, with these
+  /// further arguments, and waits until it accepts connections.
+  explicit NatsServer(std::vector<std::string> arguments = {});
   /// Kills the server and removes its directory.
   ~NatsServer();
   NatsServer(const NatsServer&) = delete;
@@ -31,6 +33,7 @@ class NatsServer {
   void Run();
   bool ReadPort();
 
+  const std::vector<std::string> arguments_;
   std::string directory_;
   std::string url_;
   int port_ = -1;

@@ -17,6 +17,16 @@ RelayMetrics::RelayMetrics(prometheus::Registry& registry)
     : sequenced(Count(registry, "coderd_relay_sequenced_events_total",
                       "Events this relay gave a position. All relays standing still while the "
                       "outbox grows: they cannot write to the database.")),
+      sequence_lag(prometheus::BuildHistogram()
+                       .Name("coderd_relay_sequence_lag_seconds")
+                       .Help("From an event's entry into the outbox to its position in the log, by "
+                             "the database's clock, oldest event of each pack. Above a second "
+                             "while the outbox is small: pokes are lost, or a transaction was open "
+                             "for as long.")
+                       .Register(registry)
+                       .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01,
+                                                                        0.025, 0.05, 0.1, 0.25, 0.5,
+                                                                        1, 2.5, 5, 10, 30})),
       published(Count(registry, "coderd_relay_published_events_total",
                       "Events the stream acknowledged, counting those sent again. Behind the "
                       "sequenced ones for long: watchers live on the log alone.")),

@@ -2,6 +2,7 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
 namespace coder::relay {
@@ -12,6 +13,8 @@ struct RelayMetrics {
   explicit RelayMetrics(prometheus::Registry& registry);
 
   prometheus::Counter& sequenced;
+  // From the commit of the oldest event of a pack to its position.
+  prometheus::Histogram& sequence_lag;
   prometheus::Counter& published;
   prometheus::Counter& rewinds;
   prometheus::Counter& refusals;

@@ -1,235 +1,24 @@
 #include <catch2/catch.hpp>
-#include <map>
 #include <memory>
-#include <string>
-#include <thread>
-#include <vector>
 
-#include "libs/clock/deadline.h"
-#include "libs/clock/system_clock.h"
-#include "libs/events/pack.h"
-#include "libs/fanout/event_pump.h"
-#include "libs/fanout/fake_log.h"
-#include "libs/jetstream/ordered_consumer.h"
-#include "libs/storage/postgres/pg_event_log.h"
-#include "libs/storage/postgres/pg_sequencer.h"
-#include "libs/storage/postgres/testing/migrated_database.h"
-#include "libs/testing/matchers.h"
 #include "libs/testing/nats_server.h"
 #include "services/pubsub-relay/housekeeping_pass.h"
-#include "services/pubsub-relay/relay_pass.h"
-#include "services/pubsub-relay/stream_part.h"
+#include "services/pubsub-relay/relay_fixture.h"
 
 namespace coder::relay {
 namespace {
 
-using ::coder::testing::IsOk;
-
-constexpr absl::Duration kPatience = absl::Seconds(60);
-
-jetstream::Connection::Options ConnectionTo(const testing::NatsServer& nats) {
-  return {.url = nats.url(),
-          .name = "test",
-          .reconnect_wait = absl::Milliseconds(20),
-          .reconnect_jitter = absl::Milliseconds(10)};
-}
-
-// One relay process: its own session, connection and loop.
-class Relay {
- public:
-  Relay(const storage::MigratedDatabase& database, const testing::NatsServer& nats)
-      : sequencer_({.conninfo = database.conninfo() + " options='-c role=coder_relay'",
-                    .lock_timeout = absl::Seconds(10)}),
-        stream_(
-            ConnectionTo(nats), {}, [this] { loop_.Wake(); }, clock_),
-        pass_(sequencer_,
-              {.admin = stream_,
-               .publisher = stream_,
-               .connected = [this] { return stream_.connected(); },
-               .changes = [this] { return stream_.changes(); }},
-              metrics, clock_, {.max_events = 100, .retry_wait = absl::Milliseconds(50)}),
-        loop_(
-            {.name = "relay", .interval = absl::Milliseconds(20)},
-            [this](std::stop_token stop) { return pass_.Run(stop); }, clock_, registry_) {
-    REQUIRE(stream_.Start().ok());
-    REQUIRE(loop_.Start().ok());
-  }
-  ~Relay() {
-    loop_.Drain(kPatience);
-    loop_.Stop();
-    stream_.Stop();
-  }
-
- private:
-  prometheus::Registry registry_;
-
- public:
-  RelayMetrics metrics{registry_};
-
- private:
-  clock::SystemClock clock_;
-  storage::PgSequencer sequencer_;
-  StreamPart stream_;
-  RelayPass pass_;
-  server::Loop loop_;
-};
-
-// A plain consumer: the stream into the ring, with the log behind it, and one watch of everything.
-class Consumer : public jetstream::StreamSink {
- public:
-  Consumer(storage::MigratedDatabase& database, const testing::NatsServer& nats)
-      : log_(database.pool()) {
-    REQUIRE_THAT(pump_.Prime(), IsOk());
-    auto rights = std::make_shared<events::WatchRights>();
-    rights->everything = true;
-    auto opened = hub_.Open({.caller_id = "c",
-                             .rights = rights,
-                             .max_rights_age = absl::InfiniteDuration(),
-                             .wake = [] {}},
-                            std::nullopt, log_, absl::ZeroDuration());
-    REQUIRE(std::holds_alternative<std::shared_ptr<fanout::Watcher>>(opened));
-    watcher_ = std::get<std::shared_ptr<fanout::Watcher>>(opened);
-    auto connection = jetstream::Connection::Connect(ConnectionTo(nats));
-    REQUIRE_THAT(connection, IsOk());
-    connection_ = *std::move(connection);
-    consumer_ = std::make_unique<jetstream::OrderedConsumer>(
-        *connection_, *this,
-        jetstream::OrderedConsumer::Options{.stream = "BUILD_EVENTS",
-                                            .silence_limit = absl::Milliseconds(300),
-                                            .max_retry_wait = absl::Milliseconds(100)});
-  }
-  ~Consumer() override {
-    consumer_.reset();
-    hub_.Close(watcher_);
-  }
-
-  void OnMessage(jetstream::StreamMessage message) override {
-    if (!message.has_headers) return;
-    pump_.Deliver(events::Pack::Read({.epoch = message.headers.epoch,
-                                      .first_position = message.headers.first_position,
-                                      .last_position = message.headers.last_position,
-                                      .last_event_id = message.headers.last_event_id},
-                                     std::move(message.payload)));
-  }
-  void OnUp() override { pump_.StreamUp(); }
-  void OnDown(const absl::Status&) override { pump_.StreamDown(); }
-
-  // Reads until `count` events were seen in all; checks that versions rise by one.
-  void Expect(int64_t count) {
-    const clock::Deadline deadline = clock::Deadline::After(kPatience);
-    while (seen_ < count && !deadline.Expired() && !ending_) {
-      pump_.Tick(clock_.MonotonicNow());
-      fanout::Step step = watcher_->Next(absl::ZeroDuration(), 1 << 20);
-      if (step.kind == fanout::Step::Kind::kEnd) ending_ = step.ending.kind;
-      if (step.kind == fanout::Step::Kind::kReadLog) REQUIRE_THAT(watcher_->ReadLog(log_), IsOk());
-      for (const fanout::Run& run : step.runs) Take(run);
-      watcher_->WriteDone();
-    }
-    CHECK(seen_ == count);
-    CHECK(out_of_order_ == 0);
-  }
-
-  bool AwaitEnding(fanout::EndingKind kind) {
-    const clock::Deadline deadline = clock::Deadline::After(kPatience);
-    while (!ending_ && !deadline.Expired()) {
-      pump_.Tick(clock_.MonotonicNow());
-      fanout::Step step = watcher_->Next(absl::ZeroDuration(), 1 << 20);
-      if (step.kind == fanout::Step::Kind::kEnd) ending_ = step.ending.kind;
-      watcher_->WriteDone();
-    }
-    return ending_ == kind;
-  }
-
-  fanout::EventPump::Counters counters() const { return pump_.counters(); }
-
- private:
-  void Take(const fanout::Run& run) {
-    for (const events::EventSlice& event : run.pack->events()) {
-      const bool in_run = event.framed.data() >= run.bytes.data() &&
-                          event.framed.data() < run.bytes.data() + run.bytes.size();
-      if (!in_run) continue;
-      ++seen_;
-      const int64_t version = event.keys.workspace_version;
-      const auto [last, first_seen] =
-          versions_.try_emplace(std::string(event.keys.workspace_id), version);
-      if (!first_seen && version != last->second + 1) ++out_of_order_;
-      last->second = version;
-    }
-  }
-
-  clock::SystemClock clock_;
-  storage::PgEventLog log_;
-  fanout::WatchHub hub_{{}, {}};
-  fanout::EventPump pump_{
-      hub_,
-      log_,
-      {.poll_interval = absl::Milliseconds(20), .check_interval = absl::Milliseconds(500)}};
-  std::shared_ptr<fanout::Watcher> watcher_;
-  std::unique_ptr<jetstream::Connection> connection_;
-  std::unique_ptr<jetstream::OrderedConsumer> consumer_;
-  std::map<std::string, int64_t> versions_;
-  int64_t seen_ = 0;
-  int64_t out_of_order_ = 0;
-  std::optional<fanout::EndingKind> ending_;
-};
-
-struct World {
-  storage::MigratedDatabase database;
+struct World : Source {
   testing::NatsServer nats;
-  std::map<int, int64_t> versions;
 
-  pg::Result Run(const std::string& sql, std::vector<pg::Param> params = {}) {
-    auto result =
-        database.pool().Execute(sql, std::move(params), clock::Deadline::After(kPatience));
-    if (!result.ok()) throw std::runtime_error(result.status().ToString());
-    return *std::move(result);
-  }
-  void Commit(int events) {
-    for (int i = 0; i < events; ++i) {
-      const int workspace = i % 3;
-      const int64_t version = ++versions[workspace];
-      std::string framed;
-      events::AppendFramed(
-          fanout::EventBytes("org", "owner", "ws-" + std::to_string(workspace), version), framed);
-      Run("INSERT INTO outbox (workspace_id, workspace_version, payload) "
-          "VALUES (gen_random_uuid(), $1, $2)",
-          {version, pg::Bytea{framed}});
-    }
-  }
-  int64_t Head() { return Run("SELECT head FROM relay_cursor")[0].Get<int64_t>(0); }
-  void AwaitHead(int64_t head) {
-    const clock::Deadline deadline = clock::Deadline::After(kPatience);
-    while (Head() < head && !deadline.Expired()) {
-    }
-    REQUIRE(Head() == head);
-  }
-  std::unique_ptr<jetstream::Connection> Connected() {
-    auto connection = jetstream::Connection::Connect(ConnectionTo(nats));
-    REQUIRE_THAT(connection, IsOk());
-    return *std::move(connection);
-  }
-  // Waits until the stream's tail is the pack that ends at `position`, of `epoch` or a later one.
-  void AwaitTail(int64_t position, int64_t epoch = 1) {
-    const auto connection = Connected();
-    jetstream::JetstreamAdmin admin(*connection, {});
-    const clock::Deadline deadline = clock::Deadline::After(kPatience);
-    for (;;) {
-      const auto tail = admin.ReadTail();
-      const bool there =
-          tail.ok() && tail->headers.last_position == position && tail->headers.epoch >= epoch;
-      if (there || deadline.Expired()) {
-        INFO(tail.status());
-        REQUIRE(there);
-        return;
-      }
-    }
-  }
+  std::unique_ptr<jetstream::Connection> Connected() { return ConnectedTo(nats.url()); }
+  void AwaitTail(int64_t position, int64_t epoch = 1) { AwaitTailAt(nats.url(), position, epoch); }
 };
 
 TEST_CASE("events come through once and in order, also while NATS is killed and back") {
   World world;
-  Relay relay(world.database, world.nats);
-  Consumer consumer(world.database, world.nats);
+  Relay relay(world.database, world.nats.url());
+  Consumer consumer(world.database, world.nats.url());
   world.Commit(50);
   consumer.Expect(50);
   world.nats.Kill();
@@ -243,8 +32,8 @@ TEST_CASE("events come through once and in order, also while NATS is killed and 
 
 TEST_CASE("a lost store is filled again") {
   World world;
-  Relay relay(world.database, world.nats);
-  Consumer consumer(world.database, world.nats);
+  Relay relay(world.database, world.nats.url());
+  Consumer consumer(world.database, world.nats.url());
   world.Commit(200);
   consumer.Expect(200);
   world.nats.Kill();
@@ -259,8 +48,8 @@ TEST_CASE("a lost store is filled again") {
 
 TEST_CASE("a purged, deleted or misconfigured stream is put right") {
   World world;
-  Relay relay(world.database, world.nats);
-  Consumer consumer(world.database, world.nats);
+  Relay relay(world.database, world.nats.url());
+  Consumer consumer(world.database, world.nats.url());
   world.Commit(20);
   consumer.Expect(20);
   world.AwaitTail(20);
@@ -273,7 +62,7 @@ TEST_CASE("a purged, deleted or misconfigured stream is put right") {
   jetstream::JetstreamAdmin wrong(*connection, {.max_bytes = 1 << 20});
   REQUIRE(*wrong.Ensure());
   {
-    Relay second(world.database, world.nats);
+    Relay second(world.database, world.nats.url());
     world.Commit(20);
     consumer.Expect(60);
     const clock::Deadline deadline = clock::Deadline::After(kPatience);
@@ -286,15 +75,15 @@ TEST_CASE("a purged, deleted or misconfigured stream is put right") {
 
 TEST_CASE("two relays, one of which goes, deliver once and in order") {
   World world;
-  auto first = std::make_unique<Relay>(world.database, world.nats);
-  Relay second(world.database, world.nats);
-  Consumer consumer(world.database, world.nats);
+  auto first = std::make_unique<Relay>(world.database, world.nats.url());
+  Relay second(world.database, world.nats.url());
+  Consumer consumer(world.database, world.nats.url());
   world.Commit(300);
   consumer.Expect(300);
   first.reset();
   world.Commit(100);
   consumer.Expect(400);
-  first = std::make_unique<Relay>(world.database, world.nats);
+  first = std::make_unique<Relay>(world.database, world.nats.url());
   world.Commit(100);
   consumer.Expect(500);
   CHECK(consumer.counters().conflicts == 0);
@@ -304,27 +93,27 @@ TEST_CASE("two relays, one of which goes, deliver once and in order") {
 TEST_CASE("events committed while no relay runs are published by the next one") {
   World world;
   {
-    Relay relay(world.database, world.nats);
+    Relay relay(world.database, world.nats.url());
     world.Commit(10);
     world.AwaitTail(10);
   }
-  Consumer consumer(world.database, world.nats);
+  Consumer consumer(world.database, world.nats.url());
   world.Commit(30);
-  Relay relay(world.database, world.nats);
+  Relay relay(world.database, world.nats.url());
   consumer.Expect(30);
   world.AwaitTail(40);
 }
 
 TEST_CASE("a database that went back begins an epoch, and watchers are told") {
   World world;
-  auto relay = std::make_unique<Relay>(world.database, world.nats);
+  auto relay = std::make_unique<Relay>(world.database, world.nats.url());
   world.Commit(20);
   world.AwaitTail(20);
-  Consumer consumer(world.database, world.nats);
+  Consumer consumer(world.database, world.nats.url());
   relay.reset();
   world.Run("DELETE FROM build_event_packs");
   world.Run("UPDATE relay_cursor SET head = 0, last_event_id = 0, confirmed_position = 0");
-  relay = std::make_unique<Relay>(world.database, world.nats);
+  relay = std::make_unique<Relay>(world.database, world.nats.url());
   world.Commit(3);
   world.AwaitTail(3, 2);
   CHECK(relay->metrics.epochs_begun.Value() == 1);
@@ -347,6 +136,20 @@ TEST_CASE("housekeeping keeps partitions ahead and measures the outbox") {
   world.Run("DROP TABLE build_event_packs_p2, build_event_packs_p3");
   REQUIRE_THAT(pass.Run({}), IsOk());
   CHECK(metrics.late_partitions.Value() == 1);
+}
+
+TEST_CASE("the metrics tell what the relay did") {
+  World world;
+  Relay relay(world.database, world.nats.url());
+  world.Commit(30);
+  world.AwaitTail(30);
+  CHECK(relay.metrics.sequenced.Value() == 30);
+  CHECK(relay.metrics.published.Value() == 30);
+  CHECK(relay.metrics.rewinds.Value() >= 1);
+  CHECK(relay.metrics.repairs.Value() == 1);
+  CHECK(relay.metrics.refusals.Value() == 0);
+  CHECK(relay.metrics.head.Value() == 30);
+  CHECK(relay.metrics.sequence_lag.Collect().histogram.sample_count > 0);
 }
 
 }  // namespace

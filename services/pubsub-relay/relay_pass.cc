@@ -41,6 +41,9 @@ absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
   last_events_ = sequenced.events;
   if (sequenced.events > 0) failpoint::Hit("relay.after_sequence");
   metrics_.sequenced.Increment(static_cast<double>(sequenced.events));
+  for (const storage::StoredPack& pack : sequenced.packs) {
+    metrics_.sequence_lag.Observe(absl::ToDoubleSeconds(pack.sequenced_at - pack.committed_at));
+  }
   if (sequenced.epoch) {
     // Another relay, or an operator, began it: what this one was about to send is of the old one.
     if (epoch_ != *sequenced.epoch) next_position_.reset();

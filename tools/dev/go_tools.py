@@ -21,7 +21,7 @@ _OPENTOFU = "github.com/opentofu/opentofu"
 
 # Folder under tools/go -> name of the program.
 PROGRAMS = {"tofu": "tofu", "provider": "terraform-provider-coder", "grpcurl": "grpcurl", "helm": "helm",
-            "kubeconform": "kubeconform"}
+            "kubeconform": "kubeconform", "nats-server": "nats-server"}
 
 
 def _module_hash(folder):

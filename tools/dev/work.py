@@ -24,6 +24,7 @@ def write_test_environment():
     lines = [f"test --test_env=CODER_TEST_ENGINE={program}",
              f"test --test_env=CODER_TEST_ENGINE_CONFIG={config}",
              f"test --test_env=CODER_TEST_GRPCURL={grpcurl}",
+             f"test --test_env=CODER_TEST_NEWER_NATS_SERVER={go_tools.ensure('nats-server')}",
              f"test --test_env=CODER_TEST_HELM={go_tools.ensure('helm')}",
              f"test --test_env=CODER_TEST_KUBECONFORM={go_tools.ensure('kubeconform')}"]
     text = "\n".join(lines) + "\n"
