@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/coderctl/command_line.h"
+#include "cli/coderctl/event_printer.h"
 #include "cli/coderctl/interrupts.h"
 #include "cli/coderctl/lookup.h"
 #include "cli/coderctl/stream_ending.h"
@@ -28,6 +29,7 @@ struct WatchOptions {
   std::vector<std::string> transitions, statuses, reasons;
   std::string from;
   std::string until;
+  std::string token_file;
   bool snapshot = false;
   int64_t count = 0;
 };
@@ -94,59 +96,29 @@ void SetStart(const std::string& from, WatchAllWorkspaceBuildsRequest& request) 
   }
 }
 
-/// Prints what comes and remembers where to go on.
-class EventPrinter {
- public:
-  EventPrinter(OutputFormat output, int64_t count, absl::Time until)
-      : output_(output), count_(count), until_(until) {}
+absl::StatusOr<int64_t> Head(const Session& session) {
+  ASSIGN_OR_RETURN(const auto status,
+                   Call<WatchService>(session, &WatchService::Stub::GetBuildStreamStatus,
+                                      api::v1::GetBuildStreamStatusRequest()));
+  return status.head();
+}
 
-  /// Whether enough has been seen.
-  bool Print(const WatchAllWorkspaceBuildsResponse& response) {
-    for (const auto& item : response.snapshot_items()) PrintEvent("snapshot", item);
-    for (const auto& watched : response.events()) {
-      if (IsPast(watched.event())) return true;
-      if (output_ == OutputFormat::kJson) {
-        std::cout << ToJson(watched, /*compact=*/true) << "\n";
-      } else {
-        PrintEvent(std::to_string(watched.position()), watched.event());
-      }
-      ++seen_;
-    }
-    std::cout << std::flush;
-    if (!response.resume_token().empty()) token_ = response.resume_token();
-    return (count_ > 0 && seen_ >= count_) || clock::SystemClock().Now() >= until_;
+/// Prints a response and keeps its token; whether the watch is done.
+absl::StatusOr<bool> Take(const Session& session, const WatchAllWorkspaceBuildsResponse& response,
+                          const TokenFile& token_file, EventPrinter& printer) {
+  if (printer.WantsHead(clock::SystemClock().Now())) {
+    ASSIGN_OR_RETURN(const int64_t head, Head(session));
+    printer.EndAt(head);
   }
-
-  const std::string& token() const { return token_; }
-
- private:
-  bool IsPast(const events::v1::BuildEvent& event) const {
-    return absl::FromUnixSeconds(event.event_time().seconds()) >= until_;
-  }
-
-  void PrintEvent(const std::string& position, const events::v1::BuildEvent& event) const {
-    if (output_ == OutputFormat::kJson) {
-      std::cout << "{\"snapshot\":" << ToJson(event, /*compact=*/true) << "}\n";
-      return;
-    }
-    std::cout << absl::StrCat(
-                     position, "  ", FormatTime(event.event_time(), event.has_event_time()), "  ",
-                     Printable(event.owner_name()), "/", Printable(event.workspace_name()), " #",
-                     event.build_number(), "  ", TransitionName(event.transition()), "  ",
-                     JobStatusName(event.job_status()), "  ", ReasonName(event.reason()))
-              << (event.error().empty() ? "" : "  " + Printable(event.error())) << "\n";
-  }
-
-  OutputFormat output_;
-  int64_t count_;
-  absl::Time until_;
-  int64_t seen_ = 0;
-  std::string token_;
-};
+  ASSIGN_OR_RETURN(const bool done, printer.Print(response));
+  RETURN_IF_ERROR(token_file.Save(printer.token()));
+  return done;
+}
 
 /// Reads one stream to its end; OK when the printer has seen enough or the user interrupted.
 absl::Status ReadStream(const Session& session, const WatchAllWorkspaceBuildsRequest& request,
-                        EventPrinter& printer, Interrupts& interrupts, bool& done) {
+                        const TokenFile& token_file, EventPrinter& printer, Interrupts& interrupts,
+                        bool& done) {
   const auto stub = WatchService::NewStub(session.channel());
   grpc::ClientContext context;
   session.PrepareStream(context);
@@ -161,41 +133,45 @@ absl::Status ReadStream(const Session& session, const WatchAllWorkspaceBuildsReq
   });
   const auto reader = stub->WatchAllWorkspaceBuilds(&context, request);
   WatchAllWorkspaceBuildsResponse response;
-  while (reader->Read(&response)) {
-    if (printer.Print(response)) {
-      done = true;
-      context.TryCancel();
-      break;
-    }
+  absl::StatusOr<bool> enough = false;
+  while (enough.ok() && !*enough && reader->Read(&response)) {
+    enough = Take(session, response, token_file, printer);
   }
+  if (!enough.ok() || *enough) context.TryCancel();
   const grpc::Status status = reader->Finish();
   canceler.request_stop();
+  RETURN_IF_ERROR(enough.status());
+  if (*enough) done = true;
   return done || status.ok() ? absl::OkStatus() : server::StatusFromGrpc(status);
 }
 
 absl::Status Watch(const CommandLine& line, const WatchOptions& options) {
-  absl::Time until = absl::InfiniteFuture();
-  std::string error;
-  if (!options.until.empty() &&
-      !absl::ParseTime(absl::RFC3339_full, options.until, &until, &error)) {
-    return absl::InvalidArgumentError(absl::StrCat("read --until '", options.until, "': ", error,
-                                                   "; for example 2026-03-01T09:00:00Z"));
-  }
+  ASSIGN_OR_RETURN(WatchBound bound, ParseUntil(options.until));
+  bound.count = options.count;
+  const TokenFile token_file(options.token_file);
+  ASSIGN_OR_RETURN(const std::string token, token_file.Load());
   Interrupts interrupts;
   ASSIGN_OR_RETURN(Session session, line.Connect());
   WatchAllWorkspaceBuildsRequest request;
   RETURN_IF_ERROR(FillFilter(session, options, *request.mutable_filter()));
-  if (!options.from.empty()) SetStart(options.from, request);
-  request.set_snapshot(options.snapshot);
+  if (!token.empty()) {
+    request.set_resume_token(token);
+  } else {
+    if (!options.from.empty()) SetStart(options.from, request);
+    request.set_snapshot(options.snapshot);
+  }
+  if (bound.at_head) {
+    ASSIGN_OR_RETURN(bound.position, Head(session));
+  }
   if (!options.until.empty()) request.mutable_bookmark_interval()->set_seconds(1);
-  EventPrinter printer(line.output, options.count, until);
+  EventPrinter printer(line.output, bound, std::cout);
   clock::SystemClock clock;
   absl::Duration pause = absl::Milliseconds(100);
   bool done = false;
   absl::Status status;
   while (!done) {
     const std::string before = printer.token();
-    status = ReadStream(session, request, printer, interrupts, done);
+    status = ReadStream(session, request, token_file, printer, interrupts, done);
     if (!printer.token().empty()) {
       request.set_resume_token(printer.token());
       request.set_snapshot(false);
@@ -224,7 +200,21 @@ void AddWatchCommand(CLI::App& root, CommandLine& line) {
       "Examples:\n"
       "  coderctl watch --status failed\n"
       "  coderctl watch --snapshot -o json\n"
-      "  coderctl watch --from 2026-03-01T08:00:00Z --until 2026-03-01T09:00:00Z");
+      "  coderctl watch --from 2026-03-01T08:00:00Z --until 2026-03-01T09:00:00Z\n"
+      "\n"
+      "A consumer in a few lines of shell: each round takes what has come since the last one, and\n"
+      "the token moves on only once it was handled, so that nothing is lost when handling fails:\n"
+      "  while sleep 1; do\n"
+      "    cp -f events.token next.token 2>/dev/null\n"
+      "    coderctl watch --token-file next.token --until now -o json > events.json || continue\n"
+      "    ./handle < events.json && mv next.token events.token\n"
+      "  done\n"
+      "\n"
+      "Exit status: 0 once --until or --count is reached or at an interrupt; else that of the "
+      "error:\n"
+      "2 for a token that is not one, 5 after a restore of the database, 1 for one that is too "
+      "old;\n"
+      "for the last two begin anew with --snapshot.");
   watch->add_option("--org", options->organizations, "Only of these organizations");
   watch->add_option("--owner-id", options->owners, "Only of these owners");
   watch->add_option("-t,--template", options->templates, "Only of these templates");
@@ -235,7 +225,12 @@ void AddWatchCommand(CLI::App& root, CommandLine& line) {
   watch->add_option("--reason", options->reasons, "initiator, autostart, autostop, cli, ...");
   watch->add_option("--from", options->from,
                     "A resume token, or a time as far as the log reaches back");
-  watch->add_option("--until", options->until, "End at this time");
+  watch->add_option("--until", options->until,
+                    "End there: now (what is in the log already), a time, a position or a token");
+  watch->add_option(
+      "--token-file", options->token_file,
+      "Keep the resume token in this file after each batch, and go on from it; --from "
+      "and --snapshot then count for the first run only");
   watch->add_flag("--snapshot", options->snapshot, "First the current state of every workspace");
   watch->add_option("--count", options->count, "End after that many events");
 }

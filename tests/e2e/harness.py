@@ -83,6 +83,10 @@ class Client:
         """The response a command got, with the proto's field names."""
         return json.loads(self.do(*arguments, "-o", "json"))
 
+    def command(self, *arguments):
+        """The words that run coderctl with the arguments."""
+        return self._command(*arguments)
+
     def watch(self, *arguments):
         """A watch of all builds in JSON, collected as it comes."""
         return event_log.EventLog(self._command("watch", "-o", "json", *arguments))
