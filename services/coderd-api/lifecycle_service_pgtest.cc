@@ -45,15 +45,7 @@ std::string ReasonOf(const absl::Status& status) {
 struct Fixture {
   Fixture() {
     queue_signal.Subscribe([this](const auto& id) { queue_pokes += id == world.organization; });
-    const auto key = world.NewId<lifecycle::ProvisionerKeyId>();
-    world.Run(
-        "INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
-        "VALUES ($1, $2, 'key', sha256('secret'), $3)",
-        {key.ToString(), world.organization.ToString(), world.owner.ToString()});
-    world.Run(
-        "INSERT INTO provisioner_daemons (id, organization_id, key_id, name, provisioners, tags, "
-        "slots) VALUES (gen_random_uuid(), $1, $2, 'daemon', '{echo}', '{}', 1)",
-        {world.organization.ToString(), key.ToString()});
+    world.AddDaemon();
     now = world.Run("SELECT now()").Get<absl::Time>(0, 0);
     grpc.AddService(service, LifecycleService::kName);
     REQUIRE_THAT(grpc.Start(), IsOk());
@@ -187,12 +179,8 @@ TEST_CASE("only services may ask, and only what makes sense") {
   CHECK_THAT(apply(auth::GenerateServiceToken(), {fine}),
              StatusIs(absl::StatusCode::kUnauthenticated));
 
-  const auth::NewApiKey user = auth::GenerateApiKey();
-  f.world.Run(
-      "INSERT INTO api_keys (id, hashed_secret, user_id, kind, lifetime, expires_at) "
-      "VALUES ($1, $2, $3, 'session', '1 day', now() + interval '1 day')",
-      {user.id, pg::Bytea{user.secret_hash}, f.world.owner.ToString()});
-  CHECK(ReasonOf(apply(user.text, {fine})) == "WRONG_CALLER_KIND");
+  const std::string user = f.world.identities.AddSession(f.world.owner);
+  CHECK(ReasonOf(apply(user, {fine})) == "WRONG_CALLER_KIND");
 
   CHECK_THAT(apply(f.token, std::vector<LifecycleProposal>(501, fine)),
              StatusIs(absl::StatusCode::kInvalidArgument, "at most 500"));

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "libs/auth/token.h"
 #include "services/coderd-api/method_policy.h"
 #include "services/coderd-api/rbac_rows.h"
 #include "services/coderd-api/testing/api_server.h"
@@ -140,12 +141,10 @@ class World {
     const std::string session = server_.AddSession(user.IsNil() ? neighbour_ : user);
     objects["token"] = session.substr(0, 10);
     objects["file"] = files_[organization];
-    objects["key"] = NewId();
-    server_.Run(
-        "INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
-        "VALUES ($1, $2, $3, sha256($4), $5)",
-        {objects["key"], organization.ToString(), objects["key"], pg::Bytea{objects["key"]},
-         creator_.ToString()});
+    objects["key"] =
+        server_.identities()
+            .AddProvisionerKey(auth::GenerateProvisionerKey().secret_hash, organization, creator_)
+            .ToString();
     return objects;
   }
 

@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "coder/api/v1/template.grpc.pb.h"
-#include "libs/auth/token.h"
 #include "libs/clock/system_clock.h"
 #include "libs/crypto/keyring.h"
 #include "libs/metrics/metrics.h"
@@ -45,24 +44,18 @@ class TemplateServiceFixture {
   /// No call lasts longer than `max_call`.
   explicit TemplateServiceFixture(absl::Duration max_call = absl::Minutes(1))
       : gate(authenticator, clock, max_call) {
-    world.Run("ALTER ROLE coder_api LOGIN");
-    foreign_organization = world.NewId<lifecycle::OrganizationId>();
-    world.Run("INSERT INTO organizations (id, name) VALUES ($1, 'other')",
-              {foreign_organization.ToString()});
+    foreign_organization = world.identities.AddOrganization("other");
     admin_id = world.AddUser("admin");
-    world.Run("UPDATE users SET site_roles = '{template-admin}' WHERE id = $1",
-              {admin_id.ToString()});
+    world.identities.SetSiteRoles(admin_id, {auth::SiteRole::kTemplateAdmin});
     admin = TokenOf(admin_id);
     member = TokenOf(world.other);
     const lifecycle::UserId local = world.AddUser("local");
-    world.Run("UPDATE organization_members SET roles = '{template-admin}' WHERE user_id = $1",
-              {local.ToString()});
+    world.identities.SetMemberRoles(world.organization, local,
+                                    {auth::OrganizationRole::kTemplateAdmin});
     organization_admin = TokenOf(local);
-    const lifecycle::UserId stranger_id = world.AddUser("stranger");
-    world.Run(
-        "UPDATE organization_members SET roles = '{template-admin}', organization_id = $2 "
-        "WHERE user_id = $1",
-        {stranger_id.ToString(), foreign_organization.ToString()});
+    const lifecycle::UserId stranger_id = world.identities.AddUser("stranger");
+    world.identities.AddMember(foreign_organization, stranger_id,
+                               {auth::OrganizationRole::kTemplateAdmin});
     stranger = TokenOf(stranger_id);
     server.AddService(service, TemplateService::kName);
     REQUIRE(server.Start().ok());
@@ -71,14 +64,7 @@ class TemplateServiceFixture {
   }
   ~TemplateServiceFixture() { server.Stop(); }
 
-  std::string TokenOf(lifecycle::UserId user) {
-    const auth::NewApiKey key = auth::GenerateApiKey();
-    world.Run(
-        "INSERT INTO api_keys (id, hashed_secret, user_id, kind, lifetime, expires_at) "
-        "VALUES ($1, $2, $3, 'session', interval '1 day', now() + interval '1 day')",
-        {key.id, pg::Bytea{key.secret_hash}, user.ToString()});
-    return key.text;
-  }
+  std::string TokenOf(const lifecycle::UserId& user) { return world.identities.AddSession(user); }
 
   void Prepare(grpc::ClientContext& context, const std::string& token) const {
     context.AddMetadata("authorization", "Bearer " + token);

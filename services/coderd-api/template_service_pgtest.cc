@@ -25,8 +25,7 @@ v1::CreateTemplateVersionRequest VersionRequest(Fixture& f) {
 }
 
 std::string Owner(Fixture& f) {
-  f.world.Run("UPDATE users SET site_roles = '{template-admin}' WHERE id = $1",
-              {f.world.owner.ToString()});
+  f.world.identities.SetSiteRoles(f.world.owner, {auth::SiteRole::kTemplateAdmin});
   return f.TokenOf(f.world.owner);
 }
 

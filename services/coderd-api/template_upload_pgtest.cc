@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "absl/strings/escaping.h"
+#include "libs/auth/token.h"
 #include "libs/testing/matchers.h"
 #include "services/coderd-api/template_service_fixture.h"
 

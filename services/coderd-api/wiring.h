@@ -75,8 +75,12 @@ class Wiring {
   T& Run(Arguments&&... arguments) {
     T& part = Make<T>(std::forward<Arguments>(arguments)...);
     shared_.program.Add(part);
+    parts_.push_back(&part);
     return part;
   }
+
+  /// What was given to Run, in that order.
+  const std::vector<server::Part*>& parts() const { return parts_; }
 
   /// Poke after a commit that wrote an event. Pokes nobody until SetPoker, which is called before
   /// anything starts.
@@ -105,6 +109,7 @@ class Wiring {
   JobLogSignal job_logs_;
   ReplicaHints hints_;
   std::vector<std::shared_ptr<void>> owned_;
+  std::vector<server::Part*> parts_;
 };
 
 /// One function for each slice, in `wire_<slice>.cc`; app.cc calls them all.

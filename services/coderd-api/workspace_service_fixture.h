@@ -8,7 +8,6 @@
 
 #include "coder/api/v1/build.grpc.pb.h"
 #include "coder/api/v1/workspace.grpc.pb.h"
-#include "libs/auth/token.h"
 #include "libs/clock/system_clock.h"
 #include "libs/events/proto_time.h"
 #include "libs/metrics/metrics.h"
@@ -58,15 +57,14 @@ class CountingPoker : public events::OutboxPoker {
 /// it is named after.
 struct WorkspaceServiceFixture {
   WorkspaceServiceFixture() {
-    world.Run("ALTER ROLE coder_api LOGIN");
-    ada = TokenOf(world.owner);
-    bob = TokenOf(world.other);
+    ada = world.identities.AddSession(world.owner);
+    bob = world.identities.AddSession(world.other);
     const lifecycle::UserId admin_id = world.AddUser("admin");
-    world.Run("UPDATE users SET site_roles = '{owner}' WHERE id = $1", {admin_id.ToString()});
-    admin = TokenOf(admin_id);
+    world.identities.SetSiteRoles(admin_id, {auth::SiteRole::kOwner});
+    admin = world.identities.AddSession(admin_id);
     const lifecycle::UserId auditor_id = world.AddUser("auditor");
-    world.Run("UPDATE users SET site_roles = '{auditor}' WHERE id = $1", {auditor_id.ToString()});
-    auditor = TokenOf(auditor_id);
+    world.identities.SetSiteRoles(auditor_id, {auth::SiteRole::kAuditor});
+    auditor = world.identities.AddSession(auditor_id);
     server.AddService(workspace_service, WorkspaceService::kName);
     server.AddService(build_service, BuildService::kName);
     REQUIRE_THAT(server.Start(), testing::IsOk());
@@ -74,15 +72,6 @@ struct WorkspaceServiceFixture {
     builds_stub = v1::BuildService::NewStub(server.InProcessChannel());
   }
   ~WorkspaceServiceFixture() { server.Stop(); }
-
-  std::string TokenOf(const lifecycle::UserId& user) {
-    const auth::NewApiKey key = auth::GenerateApiKey();
-    world.Run(
-        "INSERT INTO api_keys (id, hashed_secret, user_id, kind, lifetime, expires_at) "
-        "VALUES ($1, $2, $3, 'session', interval '1 day', now() + interval '1 day')",
-        {key.id, pg::Bytea{key.secret_hash}, user.ToString()});
-    return key.text;
-  }
 
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<Response> Call(Stub& stub,

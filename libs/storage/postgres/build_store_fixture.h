@@ -69,18 +69,6 @@ struct BuildStoreFixture {
         "required, default_value) VALUES ($1, $2, $3, $4, $5, $6)",
         {world.version.ToString(), name, type, is_mutable, required, default_value});
   }
-
-  void AddDaemon(const std::string& age) {
-    world.Run(
-        "INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
-        "VALUES ($1, $2, 'k', sha256('k'), $3)",
-        {ids.Next().ToString(), world.organization.ToString(), world.owner.ToString()});
-    world.Run(
-        "INSERT INTO provisioner_daemons (id, organization_id, key_id, name, provisioners, "
-        "tags, slots, last_seen_at) SELECT $1, organization_id, id, 'd', '{echo}', '{}', 1, "
-        "now() - $2::interval FROM provisioner_keys",
-        {ids.Next().ToString(), age});
-  }
 };
 
 /// The reason a refusal carries, or nothing.

@@ -190,11 +190,11 @@ TEST_CASE("an orphan delete is done at once when nobody could run it") {
     CHECK_FALSE(state_of_second());
   }
   SECTION("a provisioner not seen for 91 s") {
-    f.AddDaemon("91 seconds");
+    f.world.AddDaemon(absl::Seconds(91));
     CHECK(f.store.Create(order, Ample())->job.status == JobStatus::kSucceeded);
   }
   SECTION("a provisioner that is there") {
-    f.AddDaemon("1 second");
+    f.world.AddDaemon(absl::Seconds(1));
     const auto build = f.store.Create(order, Ample());
     REQUIRE_THAT(build, IsOk());
     CHECK(build->job.status == JobStatus::kPending);

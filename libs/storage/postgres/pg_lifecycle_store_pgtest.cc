@@ -30,15 +30,7 @@ std::string ReasonOf(const absl::Status& status) {
 // A world with one daemon, and the store as the service's database role sees it.
 struct Fixture {
   Fixture() {
-    const auto key = world.NewId<lifecycle::ProvisionerKeyId>();
-    world.Run(
-        "INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
-        "VALUES ($1, $2, 'key', sha256('secret'), $3)",
-        {key.ToString(), world.organization.ToString(), world.owner.ToString()});
-    world.Run(
-        "INSERT INTO provisioner_daemons (id, organization_id, key_id, name, provisioners, tags, "
-        "slots) VALUES (gen_random_uuid(), $1, $2, 'daemon', '{echo}', '{}', 1)",
-        {world.organization.ToString(), key.ToString()});
+    world.AddDaemon();
     now = world.Run("SELECT now()").Get<absl::Time>(0, 0);
   }
 

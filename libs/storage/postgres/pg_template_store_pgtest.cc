@@ -54,9 +54,9 @@ TEST_CASE("templates are found by name within an organization's id, name or defa
   };
   CHECK(find("acme", "GO").value().id == f.world.template_id);
   CHECK(find(f.world.organization.ToString(), "go").value().id == f.world.template_id);
-  CHECK_THAT(find("default", "go"), StatusIs(StatusCode::kNotFound, "go"));
-  f.world.Run("UPDATE organizations SET is_default = true");
   CHECK(find("default", "go").value().id == f.world.template_id);
+  f.world.Run("UPDATE organizations SET is_default = false");
+  CHECK_THAT(find("default", "go"), StatusIs(StatusCode::kNotFound, "go"));
   CHECK_THAT(find("acme", "nope"), StatusIs(StatusCode::kNotFound));
   CHECK_THAT(find("nope", "go"), StatusIs(StatusCode::kNotFound));
 }

@@ -21,8 +21,6 @@ inline std::string Reason(const absl::Status& status) {
 
 /// The stores as the service's own role, beside a world made by the superuser.
 struct TemplateFixture {
-  TemplateFixture() { world.Run("ALTER ROLE coder_api LOGIN"); }
-
   NewTemplateVersion NewVersion(const std::string& name) {
     return {.id = world.NewId<lifecycle::TemplateVersionId>(),
             .job = world.NewId<lifecycle::JobId>(),

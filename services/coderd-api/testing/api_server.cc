@@ -22,15 +22,6 @@ T ValueOrDie(const std::string& attempt, absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
-// Roles of a cluster outlive its databases; the first test of a process makes the login role.
-std::string ApiConninfo(storage::MigratedDatabase& database) {
-  ValueOrDie("make the login role",
-             database.pool().Execute("DO $$ BEGIN CREATE ROLE api_login LOGIN IN ROLE coder_api; "
-                                     "EXCEPTION WHEN duplicate_object THEN NULL; END $$",
-                                     {}, Ample()));
-  return database.conninfo("api_login");
-}
-
 Config MakeConfig(const std::string& conninfo, const std::string& service_token,
                   const std::function<void(Config&)>& change) {
   Config config;
@@ -46,9 +37,12 @@ Config MakeConfig(const std::string& conninfo, const std::string& service_token,
 
 }  // namespace
 
-ApiServer::ApiServer(const std::vector<Wire>& wires, const std::function<void(Config&)>& change)
+ApiServer::ApiServer(const std::vector<Wire>& wires, const std::function<void(Config&)>& change,
+                     const Common& common)
     : service_token_(auth::GenerateServiceToken()),
-      config_(MakeConfig(ApiConninfo(database_), service_token_, change)),
+      database_(common.database != nullptr ? *common.database : own_database_.emplace()),
+      config_(MakeConfig(database_.conninfo("coder_api"), service_token_, change)),
+      clock_(common.clock != nullptr ? *common.clock : system_clock_),
       program_({}, clock_),
       pool_({.connect = {.conninfo = config_.postgres_url.Reveal(),
                          .application_name = "coderd-api"}}),
@@ -70,10 +64,29 @@ ApiServer::ApiServer(const std::vector<Wire>& wires, const std::function<void(Co
 ApiServer::~ApiServer() {
   grpc_->Drain(absl::ZeroDuration());
   grpc_->Stop();
+  StopParts();
   channel_.reset();
   // The server borrows the services.
   grpc_.reset();
   wiring_.reset();
+}
+
+void ApiServer::StartParts() {
+  parts_started_ = true;
+  for (server::Part* part : wiring_->parts()) {
+    if (const absl::Status started = part->Start(); !started.ok()) {
+      Die("start " + part->name(), started);
+    }
+  }
+}
+
+void ApiServer::StopParts() {
+  if (!parts_started_) return;
+  const auto& parts = wiring_->parts();
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    (*part)->Drain(absl::Seconds(10));
+    (*part)->Stop();
+  }
 }
 
 std::shared_ptr<grpc::Channel> ApiServer::NewChannel() const {
@@ -83,49 +96,22 @@ std::shared_ptr<grpc::Channel> ApiServer::NewChannel() const {
                                    grpc::InsecureChannelCredentials(), arguments);
 }
 
-pg::Result ApiServer::Run(const std::string& sql, const std::vector<pg::Param>& params) {
-  return ValueOrDie(sql, database_.pool().Execute(sql, params, Ample()));
-}
-
-lifecycle::OrganizationId ApiServer::AddOrganization(const std::string& name) {
-  const lifecycle::OrganizationId id(ids_.Next());
-  Run("INSERT INTO organizations (id, name, is_default) "
-      "SELECT $1, $2, NOT EXISTS (SELECT FROM organizations)",
-      {id.ToString(), name});
-  return id;
-}
-
 lifecycle::UserId ApiServer::AddUser(const std::string& name, auth::SiteRoles roles,
                                      const std::vector<auth::Membership>& memberships) {
-  const lifecycle::UserId id(ids_.Next());
   const server::Secret password(absl::StrCat("password-of-", name));
-  Run("INSERT INTO users (id, email, username, password_hash, site_roles) "
-      "VALUES ($1, $2, $3, $4, $5)",
-      {id.ToString(), absl::StrCat(name, "@example.com"), name,
-       ValueOrDie("hash", passwords_.Hash(password, Ample())), auth::ToWords(roles)});
+  const lifecycle::UserId id =
+      identities_.AddUser(name, ValueOrDie("hash a password", passwords_.Hash(password, Ample())));
+  identities_.SetSiteRoles(id, roles);
   for (const auth::Membership& membership : memberships) {
-    Run("INSERT INTO organization_members (organization_id, user_id, roles) VALUES ($1, $2, $3)",
-        {membership.organization_id.ToString(), id.ToString(), auth::ToWords(membership.roles)});
+    identities_.AddMember(membership.organization_id, id, membership.roles);
   }
   return id;
-}
-
-std::string ApiServer::AddSession(const lifecycle::UserId& user, absl::Duration lifetime) {
-  const auth::NewApiKey key = auth::GenerateApiKey();
-  Run("INSERT INTO api_keys (id, hashed_secret, user_id, kind, lifetime, expires_at) "
-      "VALUES ($1, $2, $3, 'session', $4::interval, now() + $4::interval)",
-      {key.id, pg::Bytea{key.secret_hash}, user.ToString(), lifetime});
-  return key.text;
 }
 
 std::string ApiServer::AddProvisionerKey(const lifecycle::OrganizationId& organization,
                                          const lifecycle::UserId& creator) {
   const auth::NewProvisionerKey key = auth::GenerateProvisionerKey();
-  const lifecycle::ProvisionerKeyId id(ids_.Next());
-  Run("INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by) "
-      "VALUES ($1, $2, $3, $4, $5)",
-      {id.ToString(), organization.ToString(), id.ToString(), pg::Bytea{key.secret_hash},
-       creator.ToString()});
+  identities_.AddProvisionerKey(key.secret_hash, organization, creator);
   return key.text;
 }
 

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/auth/caller.h"
@@ -18,23 +20,35 @@
 #include "libs/server/program.h"
 #include "libs/storage/postgres/pg_credential_store.h"
 #include "libs/storage/postgres/testing/migrated_database.h"
+#include "libs/storage/postgres/testing/sample_identities.h"
 #include "services/coderd-api/wiring.h"
 
 namespace coder::api {
 
 /// The services of some slices on a fresh database and a real port, for one test: real stores as
-/// database role coder_api, real gate, real sockets. Parts given to Wiring::Run are not started.
-/// Anything that does not come up ends the test process with a sentence.
+/// database role coder_api, real gate, real sockets. Parts given to Wiring::Run wait for
+/// StartParts. Anything that does not come up ends the test process with a sentence.
 class ApiServer {
  public:
   using Wire = std::function<void(Wiring&)>;
 
+  /// What replicas have in common. What is null is the server's own: a fresh database, the system's
+  /// clock. The rest must outlive the server.
+  struct Common {
+    storage::MigratedDatabase* database = nullptr;
+    clock::Clock* clock = nullptr;
+  };
+
   /// Serves what `wires` wire, with `change` made to the configuration first.
   explicit ApiServer(
-      const std::vector<Wire>& wires, const std::function<void(Config&)>& change = [](Config&) {});
+      const std::vector<Wire>& wires, const std::function<void(Config&)>& change = [](Config&) {},
+      const Common& common = {nullptr, nullptr});
   ~ApiServer();
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
+
+  /// Starts the background work of the slices; it ends with the server.
+  void StartParts();
 
   /// A channel of its own connection.
   std::shared_ptr<grpc::Channel> NewChannel() const;
@@ -42,16 +56,21 @@ class ApiServer {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
   storage::MigratedDatabase& database() { return database_; }
+  storage::SampleIdentities& identities() { return identities_; }
   Wiring& wiring() { return *wiring_; }
   const Config& config() const { return config_; }
 
-  /// An organization, written by SQL; the first is the default one.
-  lifecycle::OrganizationId AddOrganization(const std::string& name);
-  /// A user with password "password-of-<name>", written by SQL.
+  /// An organization; the first is the default one.
+  lifecycle::OrganizationId AddOrganization(const std::string& name) {
+    return identities_.AddOrganization(name);
+  }
+  /// A user with password "password-of-<name>".
   lifecycle::UserId AddUser(const std::string& name, auth::SiteRoles roles = {},
                             const std::vector<auth::Membership>& memberships = {});
-  /// A session of the user, written by SQL: the token's text.
-  std::string AddSession(const lifecycle::UserId& user, absl::Duration lifetime = absl::Hours(1));
+  /// A session of the user: the token's text.
+  std::string AddSession(const lifecycle::UserId& user, absl::Duration lifetime = absl::Hours(1)) {
+    return identities_.AddSession(user, lifetime);
+  }
   /// A provisioner key: its text.
   std::string AddProvisionerKey(const lifecycle::OrganizationId& organization,
                                 const lifecycle::UserId& creator);
@@ -59,13 +78,20 @@ class ApiServer {
   const std::string& service_token() const { return service_token_; }
 
   /// Runs a statement as the superuser.
-  pg::Result Run(const std::string& sql, const std::vector<pg::Param>& params = {});
+  pg::Result Run(const std::string& sql, std::vector<pg::Param> params = {}) {
+    return identities_.Run(sql, std::move(params));
+  }
 
  private:
+  void StopParts();
+
   const std::string service_token_;
-  storage::MigratedDatabase database_;
+  std::optional<storage::MigratedDatabase> own_database_;
+  storage::MigratedDatabase& database_;
+  storage::SampleIdentities identities_{database_.pool()};
   Config config_;
-  clock::SystemClock clock_;
+  clock::SystemClock system_clock_;
+  clock::Clock& clock_;
   metrics::Metrics metrics_{"test", "test", "test"};
   server::Program program_;
   pg::Pool pool_;
@@ -78,6 +104,7 @@ class ApiServer {
   server::AdminServer admin_;
   std::unique_ptr<server::GrpcServer> grpc_;
   std::unique_ptr<Wiring> wiring_;
+  bool parts_started_ = false;
   std::shared_ptr<grpc::Channel> channel_;
 };
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "absl/strings/str_cat.h"
 #include "libs/clock/deadline.h"
 #include "libs/storage/postgres/migrator.h"
 #include "libs/testing/postgres_server.h"
@@ -12,14 +13,27 @@ namespace {
 
 using ::coder::testing::PostgresServer;
 
+void DieUnless(const absl::Status& made) {
+  if (made.ok()) return;
+  std::cerr << "make the database of this test: " << made << std::endl;
+  std::_Exit(1);
+}
+
+// Its own pool, which must be gone before the database is copied.
+void LetServicesLogIn(const std::string& conninfo) {
+  pg::Pool pool({.connect = {.conninfo = conninfo, .application_name = "test"}});
+  for (const char* role : {"coder_api", "coder_relay"}) {
+    DieUnless(pool.Execute(absl::StrCat("ALTER ROLE ", role, " LOGIN"), {},
+                           clock::Deadline::After(absl::Minutes(1)))
+                  .status());
+  }
+}
+
 std::string MakeTemplate() {
   PostgresServer& server = PostgresServer::Shared();
   std::string name = server.CreateDatabase();
-  const auto migrated = Migrate(server.Conninfo(name), clock::Deadline::After(absl::Minutes(1)));
-  if (!migrated.ok()) {
-    std::cerr << "make the database of this test: " << migrated.status() << std::endl;
-    std::_Exit(1);
-  }
+  DieUnless(Migrate(server.Conninfo(name), clock::Deadline::After(absl::Minutes(1))).status());
+  LetServicesLogIn(server.Conninfo(name));
   return name;
 }
 

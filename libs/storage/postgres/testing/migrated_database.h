@@ -16,7 +16,8 @@ class MigratedDatabase {
 
   const std::string& name() const { return name_; }
 
-  /// libpq's address of it, as the superuser unless another role of the server is named.
+  /// libpq's address of it, as the superuser unless another role of the server is named. The
+  /// services' roles may log in.
   std::string conninfo(const std::string& user = "postgres") const;
 
   /// Sessions of the superuser.

@@ -1,12 +1,6 @@
 #include "libs/storage/postgres/testing/sample_world.h"
 
-#include <chrono>
-#include <cstdlib>
-#include <iostream>
-#include <utility>
-
-#include "absl/time/time.h"
-#include "libs/clock/deadline.h"
+#include "libs/auth/token.h"
 
 namespace coder::storage {
 
@@ -15,12 +9,8 @@ using lifecycle::TemplateVersionId;
 using lifecycle::UserId;
 using lifecycle::WorkspaceId;
 
-SampleWorld::SampleWorld(pg::Pool& pool)
-    : pool_(pool),
-      uuids_([] { return absl::FromChrono(std::chrono::system_clock::now()); },
-             ids::SystemRandom()) {
-  organization = NewId<lifecycle::OrganizationId>();
-  Run("INSERT INTO organizations (id, name) VALUES ($1, 'acme')", {organization.ToString()});
+SampleWorld::SampleWorld(pg::Pool& pool) : identities(pool) {
+  organization = identities.AddOrganization("acme");
   owner = AddUser("ada");
   other = AddUser("bob");
   file = NewId<lifecycle::FileId>();
@@ -37,11 +27,8 @@ SampleWorld::SampleWorld(pg::Pool& pool)
 }
 
 UserId SampleWorld::AddUser(const std::string& username) {
-  const auto id = NewId<UserId>();
-  Run("INSERT INTO users (id, email, username) VALUES ($1, $2, $3)",
-      {id.ToString(), username + "@acme.test", username});
-  Run("INSERT INTO organization_members (organization_id, user_id) VALUES ($1, $2)",
-      {organization.ToString(), id.ToString()});
+  const UserId id = identities.AddUser(username);
+  identities.AddMember(organization, id);
   return id;
 }
 
@@ -104,13 +91,14 @@ void SampleWorld::MoveJob(const BuildId& build, const std::string& status) {
       {build.ToString(), status});
 }
 
-pg::Result SampleWorld::Run(const std::string& sql, std::vector<pg::Param> params) {
-  auto result = pool_.Execute(sql, std::move(params), clock::Deadline::After(absl::Minutes(1)));
-  if (!result.ok()) {
-    std::cerr << "prepare the rows of this test: " << sql << ": " << result.status() << std::endl;
-    std::_Exit(1);
-  }
-  return *std::move(result);
+lifecycle::ProvisionerDaemonId SampleWorld::AddDaemon(absl::Duration seen_ago) {
+  const auto id = NewId<lifecycle::ProvisionerDaemonId>();
+  const auto key =
+      identities.AddProvisionerKey(auth::GenerateProvisionerKey().secret_hash, organization, owner);
+  Run("INSERT INTO provisioner_daemons (id, organization_id, key_id, name, provisioners, tags, "
+      "slots, last_seen_at) VALUES ($1, $2, $3, $4, '{echo}', '{}', 1, now() - $5::interval)",
+      {id.ToString(), organization.ToString(), key.ToString(), id.ToString(), seen_ago});
+  return id;
 }
 
 }  // namespace coder::storage

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "libs/ids/uuid.h"
+#include "absl/time/time.h"
 #include "libs/lifecycle/ids.h"
 #include "libs/pg/pool.h"
 #include "libs/pg/result.h"
+#include "libs/storage/postgres/testing/sample_identities.h"
 
 namespace coder::storage {
 
@@ -36,25 +38,29 @@ class SampleWorld {
   /// Moves a build's job to "running", "succeeded", "failed" or "canceled" as of now.
   void MoveJob(const lifecycle::BuildId& build, const std::string& status);
 
+  /// A daemon of the organization without tags, for one job at a time and with a key of its own;
+  /// it was last seen this long ago.
+  lifecycle::ProvisionerDaemonId AddDaemon(absl::Duration seen_ago = absl::ZeroDuration());
+
   /// Runs a statement as the superuser.
-  pg::Result Run(const std::string& sql, std::vector<pg::Param> params = {});
+  pg::Result Run(const std::string& sql, std::vector<pg::Param> params = {}) {
+    return identities.Run(sql, std::move(params));
+  }
 
   /// A new id of any kind.
   template <typename Id>
   Id NewId() {
-    return Id(uuids_.Next());
+    return identities.NewId<Id>();
   }
 
+  /// Who else there is to be: sessions, keys and roles.
+  SampleIdentities identities;
   lifecycle::OrganizationId organization;
   lifecycle::UserId owner;
   lifecycle::UserId other;
   lifecycle::FileId file;
   lifecycle::TemplateId template_id;
   lifecycle::TemplateVersionId version;
-
- private:
-  pg::Pool& pool_;
-  ids::UuidV7Generator uuids_;
 };
 
 }  // namespace coder::storage

@@ -1,0 +1,212 @@
+#pragma once
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "coder/api/v1/watch.grpc.pb.h"
+#include "libs/auth/token.h"
+#include "libs/clock/system_clock.h"
+#include "libs/server/grpc_server.h"
+#include "libs/server/grpc_status.h"
+#include "libs/status/error_reason.h"
+#include "libs/storage/postgres/build_event_writer.h"
+#include "libs/storage/postgres/pg_credential_store.h"
+#include "libs/storage/postgres/pg_event_log.h"
+#include "libs/storage/postgres/pg_sequencer.h"
+#include "libs/storage/postgres/pg_workspace_snapshot.h"
+#include "libs/storage/postgres/testing/migrated_database.h"
+#include "libs/storage/postgres/testing/sample_world.h"
+#include "libs/testing/matchers.h"
+#include "services/coderd-api/event_feed.h"
+#include "services/coderd-api/watch_service.h"
+
+namespace coder::api {
+
+/// How long a test waits for what must come.
+inline constexpr absl::Duration kPatience = absl::Seconds(60);
+
+/// The reason a stream ended for, or nothing.
+inline std::string ReasonOf(const grpc::Status& status) {
+  const auto reason = status::ReasonOf(server::StatusFromGrpc(status));
+  return reason ? reason->reason : "";
+}
+
+/// The service on a port over a real database, whose outbox a thread sequences; no NATS.
+struct WatchServiceFixture {
+  explicit WatchServiceFixture(bool enabled = true, fanout::Ring::Limits ring = {})
+      : hub(ring, {.watches_per_caller = 3}) {
+    parts.enabled = enabled;
+    world.identities.AddSession(owner, world.owner);
+    world.identities.AddSession(member, world.other);
+    world.identities.SetSiteRoles(world.owner, {auth::SiteRole::kOwner});
+    grpc.AddService(service, WatchService::kName);
+    REQUIRE_THAT(pump.Prime(), testing::IsOk());
+    REQUIRE_THAT(feed.Start(), testing::IsOk());
+    REQUIRE_THAT(rights.Start(), testing::IsOk());
+    REQUIRE_THAT(grpc.Start(), testing::IsOk());
+    // A client whose buffers do not grow, so that not reading is soon felt.
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    stub = v1::WatchService::NewStub(grpc::CreateCustomChannel(
+        "127.0.0.1:" + std::to_string(grpc.port()), grpc::InsecureChannelCredentials(), arguments));
+    relay = std::jthread([this](std::stop_token stop) { Relay(stop); });
+  }
+  ~WatchServiceFixture() {
+    relay = std::jthread();
+    sessions.Drain();
+    grpc.Drain(absl::Seconds(10));
+    grpc.Stop();
+    rights.Drain(absl::Seconds(1));
+    rights.Stop();
+    feed.Stop();
+  }
+
+  void Relay(std::stop_token stop) {
+    storage::PgSequencer sequencer({.conninfo = database.conninfo()});
+    while (clock.Wait(absl::Milliseconds(5), stop)) {
+      const auto session = sequencer.Session();
+      if (session.ok() && !held) (void)sequencer.Sequence(*session, 1000, 0);
+    }
+  }
+
+  void WriteEvent(const lifecycle::BuildId& build) {
+    REQUIRE_THAT(
+        pg::RunInTransaction(database.pool(), {.deadline = clock::Deadline::After(kPatience)},
+                             [&](pg::Transaction& tx) -> absl::Status {
+                               auto locked = tx.Execute(
+                                   "SELECT w.id FROM workspaces w JOIN workspace_builds b "
+                                   "ON b.workspace_id = w.id WHERE b.id = $1 FOR UPDATE OF w",
+                                   {build.ToString()});
+                               if (!locked.ok()) return locked.status();
+                               return storage::WriteBuildEvent(tx, build);
+                             }),
+        testing::IsOk());
+  }
+
+  lifecycle::BuildId AddBuilt(const std::string& name, const lifecycle::UserId& user) {
+    return world.AddBuild(world.AddWorkspace(name, user));
+  }
+
+  int64_t Head() { return world.Run("SELECT head FROM relay_cursor").Get<int64_t>(0, 0); }
+  void AwaitHead(int64_t head) {
+    const auto deadline = clock::Deadline::After(kPatience);
+    while ((Head() < head || hub.ring().bounds().head < head) && !deadline.Expired()) {
+    }
+    REQUIRE(hub.ring().bounds().head == head);
+  }
+
+  clock::SystemClock clock;
+  storage::MigratedDatabase database{20};
+  storage::SampleWorld world{database.pool()};
+  pg::Pool pool{
+      {.connect = {.conninfo = database.conninfo("coder_api"), .application_name = "test"},
+       .max_connections = 10}};
+  prometheus::Registry registry;
+  auth::NewApiKey owner = auth::GenerateApiKey();
+  auth::NewApiKey member = auth::GenerateApiKey();
+  std::atomic<bool> held = false;
+
+  storage::PgCredentialStore credentials{pool};
+  Authenticator authenticator{credentials, clock, server::Secret("")};
+  CallGate gate{authenticator, clock};
+  storage::PgEventLog log{pool};
+  storage::PgWorkspaceSnapshot states{pool};
+  fanout::WatchHub hub;
+  fanout::EventPump pump{hub, log, {.poll_interval = absl::Milliseconds(10)}};
+  WatchSessions sessions{{.watches_per_caller = 3}};
+  WatchEncoder encoder;
+  WatchMetrics metrics{registry};
+  WorkQueue steps{2, 10'000};
+  WorkQueue blocking{4, 10'000};
+  server::Loop rights{
+      {.name = "rights", .interval = absl::Milliseconds(100)},
+      [this](std::stop_token) { return sessions.CheckRights(authenticator, clock); },
+      clock,
+      registry};
+  WatchParts parts{.gate = gate,
+                   .clock = clock,
+                   .hub = hub,
+                   .pump = pump,
+                   .log = log,
+                   .states = states,
+                   .sessions = sessions,
+                   .encoder = encoder,
+                   .metrics = metrics,
+                   .steps = steps,
+                   .blocking = blocking,
+                   .check_rights = [this] { rights.Wake(); },
+                   .write_limit = absl::Seconds(1),
+                   .finish_grace = absl::Milliseconds(200)};
+  ReplicaHints hints;
+  EventFeed feed{{.tick = absl::Milliseconds(10)},
+                 pump,
+                 hints,
+                 clock,
+                 [this](absl::Duration now) {
+                   hub.Tick(now);
+                   sessions.Tick(now);
+                 },
+                 [](const events::Pack&) {}};
+  WatchService service{parts};
+  server::GrpcServer grpc{{.drain_delay = absl::ZeroDuration()}, clock, registry};
+  std::unique_ptr<v1::WatchService::Stub> stub;
+  std::jthread relay;
+};
+
+/// One stream and all that came over it.
+struct Watch {
+  Watch(WatchServiceFixture& f, const auth::NewApiKey& key,
+        const v1::WatchAllWorkspaceBuildsRequest& request) {
+    context.AddMetadata("authorization", "Bearer " + key.text);
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(kPatience));
+    reader = f.stub->WatchAllWorkspaceBuilds(&context, request);
+  }
+  ~Watch() { context.TryCancel(); }
+
+  /// Reads one response; false at the end.
+  bool Next() {
+    response.Clear();
+    if (!reader->Read(&response)) return false;
+    if (!response.resume_token().empty()) token = response.resume_token();
+    for (const auto& watched : response.events()) {
+      CHECK(watched.position() > position);
+      position = watched.position();
+      events.push_back(watched);
+    }
+    for (const auto& item : response.snapshot_items()) items.push_back(item);
+    return true;
+  }
+  void Expect(size_t count) {
+    while (events.size() < count && Next()) {
+    }
+    REQUIRE(events.size() == count);
+  }
+  std::string Ending() {
+    while (Next()) {
+    }
+    return ReasonOf(reader->Finish());
+  }
+
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReader<v1::WatchAllWorkspaceBuildsResponse>> reader;
+  v1::WatchAllWorkspaceBuildsResponse response;
+  std::vector<v1::WatchedBuildEvent> events;
+  std::vector<coder::events::v1::BuildEvent> items;
+  std::string token;
+  int64_t position = 0;
+};
+
+inline v1::WatchAllWorkspaceBuildsRequest From(const std::string& token) {
+  v1::WatchAllWorkspaceBuildsRequest request;
+  request.set_resume_token(token);
+  return request;
+}
+
+inline std::string TokenOf(int64_t epoch, int64_t position, uint32_t hash) {
+  return events::EncodeResumeToken({.epoch = epoch, .position = position, .event_hash = hash});
+}
+
+}  // namespace coder::api
