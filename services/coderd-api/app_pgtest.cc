@@ -99,6 +99,17 @@ TEST_CASE_METHOD(Fixture, "a schema this build does not know is refused at start
   }
 }
 
+TEST_CASE_METHOD(Fixture, "a database that cannot be reached is refused at start") {
+  config.postgres_url = server::Secret("host=/nowhere dbname=coder password=hunter2");
+  CHECK(Serve() == server::kExitFailed);
+  CHECK_THAT(logged,
+             Contains("\"part\":\"schema-check\"") &&
+                 Contains("check the database's schema version: connect to the database: ") &&
+                 Contains("check the address, the credentials and that the server accepts "
+                          "connections"));
+  CHECK_THAT(logged, !Contains("hunter2"));
+}
+
 TEST_CASE_METHOD(Fixture, "what cannot be served is said before anything starts") {
   SECTION("no database") {
     config.postgres_url = server::Secret();
