@@ -18,6 +18,7 @@ enum BuildEventField : uint32_t {
   kTransition = 6,
   kJobStatus = 7,
   kReason = 8,
+  kEventTime = 21,
 };
 constexpr uint32_t kPackEvents = 1;
 
@@ -57,13 +58,28 @@ bool TakeField(const WireField& field, EventKeys& keys) {
   }
 }
 
-bool ReadKeys(std::string_view event, EventKeys& keys) {
+// google.protobuf.Timestamp: seconds and nanoseconds.
+bool TakeTime(const WireField& field, int64_t& time_us) {
+  if (field.type != WireType::kBytes) return false;
+  WireWalk walk(field.bytes);
+  WireField part;
+  uint64_t sum = 0;
+  while (walk.Next(part)) {
+    if (part.field == 1) sum += part.number_value * 1'000'000;
+    if (part.field == 2) sum += part.number_value / 1'000;
+  }
+  time_us = static_cast<int64_t>(sum);
+  return walk.ok();
+}
+
+bool ReadEvent(std::string_view event, EventSlice& slice) {
   WireWalk walk(event);
   WireField field;
   while (walk.Next(field)) {
-    if (!TakeField(field, keys)) return false;
+    if (!TakeField(field, slice.keys)) return false;
+    if (field.field == kEventTime && !TakeTime(field, slice.time_us)) return false;
   }
-  return walk.ok() && !keys.workspace_id.empty() && keys.workspace_version > 0;
+  return walk.ok() && !slice.keys.workspace_id.empty() && slice.keys.workspace_version > 0;
 }
 
 }  // namespace
@@ -80,7 +96,7 @@ Pack::Pack(Header header, std::string payload) : header_(header), payload_(std::
   while (events_.size() < count && walk.Next(field)) {
     EventSlice slice{.framed = field.framed};
     slice.readable = field.field == kPackEvents && field.type == WireType::kBytes &&
-                     ReadKeys(field.bytes, slice.keys);
+                     ReadEvent(field.bytes, slice);
     events_.push_back(slice);
   }
   // What the bytes no longer hold still has a position in the log.

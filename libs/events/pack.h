@@ -31,6 +31,8 @@ struct EventSlice {
   // its position, so that nobody waits for it.
   bool readable = false;
   EventKeys keys;
+  // When the event took place, in microseconds since 1970; 0 when it does not say.
+  int64_t time_us = 0;
 };
 
 // Up to 64 consecutive events of the global log, as stored and as streamed. Immutable; shared by

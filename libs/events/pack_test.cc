@@ -29,8 +29,9 @@ v1::BuildEvent Event(const std::string& workspace, int64_t version) {
   event.set_transition(v1::BUILD_TRANSITION_STOP);
   event.set_job_status(v1::JOB_STATUS_FAILED);
   event.set_reason(v1::BUILD_REASON_AUTOSTOP);
+  event.mutable_event_time()->set_seconds(1'700'000'000);
+  event.mutable_event_time()->set_nanos(123'456'789);
   event.set_build_number(7);
-  event.mutable_event_time()->set_seconds(1);
   event.set_error("out of quota");
   return event;
 }
@@ -59,6 +60,7 @@ TEST_CASE("a pack is split into events with the keys a watch selects by") {
   CHECK(second.keys.transition == v1::BUILD_TRANSITION_STOP);
   CHECK(second.keys.job_status == v1::JOB_STATUS_FAILED);
   CHECK(second.keys.reason == v1::BUILD_REASON_AUTOSTOP);
+  CHECK(second.time_us == 1'700'000'000'123'456);
   CHECK(EventId(second) == "ws/2");
 }
 

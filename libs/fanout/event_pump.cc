@@ -127,6 +127,11 @@ void EventPump::Tick(absl::Duration now) {
 
 bool EventPump::primed() const { return primed_; }
 
+bool EventPump::follows_stream() const {
+  std::lock_guard lock(mu_);
+  return primed_ && stream_up_ && !in_doubt_;
+}
+
 EventPump::Counters EventPump::counters() const {
   std::lock_guard lock(mu_);
   return counters_;

@@ -61,6 +61,8 @@ class EventPump {
 
   // Whether the ring was filled; watches are served from then on. Never waits.
   bool primed() const;
+  // Whether events come from the stream, without doubt; else the log is polled.
+  bool follows_stream() const;
   Counters counters() const;
 
  private:

@@ -16,6 +16,8 @@ struct LogBounds {
   int64_t floor = 1;
   // The last position given out; 0 before the first event.
   int64_t head = 0;
+  // The last position the stream acknowledged; 0 before the first, or where nobody knows.
+  int64_t confirmed = 0;
 };
 
 // The event log, the truth about what happened in which order. Calls block, so they are made from

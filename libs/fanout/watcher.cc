@@ -82,6 +82,8 @@ void Watcher::Examine(size_t max_bytes, std::vector<Run>& runs) {
         if (!runs.empty() && bytes + event.framed.size() > max_bytes) return;
         bytes += event.framed.size();
         Append(span, event, span.from, runs);
+      } else {
+        ++left_out_;
       }
       cursor_ = span.from;
       cursor_pack_ = span.pack;
@@ -129,7 +131,8 @@ Step Watcher::WriteStep(Step::Kind kind, absl::Duration now, std::vector<Run> ru
   const uint32_t hash = cursor_pack_ ? events::EventHash(cursor_pack_->at(cursor_)) : start_hash_;
   return {.kind = kind,
           .runs = std::move(runs),
-          .token = {.epoch = epoch_, .position = cursor_, .event_hash = hash}};
+          .token = {.epoch = epoch_, .position = cursor_, .event_hash = hash},
+          .left_out = std::exchange(left_out_, 0)};
 }
 
 void Watcher::WriteDone() {

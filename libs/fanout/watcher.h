@@ -44,6 +44,8 @@ struct Step {
   Kind kind = Kind::kWait;
   std::vector<Run> runs;
   events::ResumeToken token;
+  // With kSend and kBookmark: positions since the last token that filter and rights did not admit.
+  int64_t left_out = 0;
   Ending ending;
 };
 
@@ -125,6 +127,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   std::shared_ptr<const events::Pack> cursor_pack_;
   const uint32_t start_hash_;
   bool has_sent_ = false;
+  // Events examined and not admitted since the last write.
+  int64_t left_out_ = 0;
   bool write_in_flight_ = false;
   // The last step was kCheckRights.
   bool awaits_rights_ = false;

@@ -50,6 +50,8 @@ void RegisterLimits(server::OptionSet& set, Config& config) {
               "watches of all builds one caller may have open");
   set.Integer("max-watches", &config.max_watches, 1, 1'000'000,
               "watches of all builds this process serves at once");
+  set.Integer("max-snapshots", &config.max_snapshots, 1, 10'000,
+              "watches that take their snapshot at once; each reads the database page by page");
   set.Integer("ring-events", &config.ring_events, 64, 16'777'216,
               "events kept in memory for watches; older ones are read from the log");
   set.Integer("watch-batch-bytes", &config.watch_batch_bytes, 1, 1 << 20,

@@ -50,6 +50,8 @@ struct Config {
   /// Watches of all builds at once, of one caller and in this process.
   int max_watches_per_caller = 16;
   int max_watches = 10'000;
+  /// Snapshots for watches under way at once in this process.
+  int max_snapshots = 32;
   /// Events kept in memory for watches; older ones are read from the log.
   int ring_events = 65'536;
   /// Bytes of events in one response of a watch; a larger event comes alone.

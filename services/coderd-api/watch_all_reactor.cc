@@ -1,5 +1,6 @@
 #include "services/coderd-api/watch_all_reactor.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 #include <variant>
@@ -9,6 +10,7 @@
 #include "libs/failpoint/failpoint.h"
 #include "libs/server/grpc_server.h"
 #include "libs/server/grpc_status.h"
+#include "libs/server/log.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
 #include "services/coderd-api/experiments.h"
@@ -20,6 +22,7 @@ constexpr char kMethod[] = "/coder.api.v1.WatchService/WatchAllWorkspaceBuilds";
 constexpr absl::Duration kRetryWait = absl::Milliseconds(100);
 // With the 2 s a caller may have been remembered, below the 5 s of the contract.
 constexpr absl::Duration kMaxRightsAge = absl::Seconds(3);
+constexpr absl::Duration kStalledAfter = absl::Seconds(1);
 
 absl::Duration Jittered(absl::Duration age) {
   thread_local std::minstd_rand random{std::random_device()()};
@@ -44,6 +47,13 @@ absl::Status TooSlow(absl::Duration limit) {
 absl::Status LogUnreachable() {
   return StatusOf({.kind = fanout::EndingKind::kUnavailable,
                    .message = "the event log cannot be read now; try again in a moment"});
+}
+
+absl::Status SelfCheckFailed() {
+  return status::WithReason(
+      absl::UnavailableError("watch builds: this replica's own count of what it sent does not add "
+                             "up; resume from the last token"),
+      "SELF_CHECK_FAILED");
 }
 
 grpc::ByteBuffer Encoded(const v1::WatchAllWorkspaceBuildsResponse& response) {
@@ -134,7 +144,21 @@ void WatchAllReactor::RetryIn(absl::Duration delay) {
 
 void WatchAllReactor::Admit() {
   const absl::Status admitted = AdmitCall();
-  if (!admitted.ok()) End(admitted);
+  if (!admitted.ok()) End(NamingBounds(admitted));
+}
+
+// Whoever holds a token that is refused learns what would have been accepted.
+absl::Status WatchAllReactor::NamingBounds(const absl::Status& refusal) {
+  auto reason = status::ReasonOf(refusal);
+  const bool of_token = reason &&
+                        (reason->reason == "TOKEN_INVALID" || reason->reason == "EPOCH_CHANGED") &&
+                        refusal.code() != absl::StatusCode::kUnauthenticated;
+  if (!of_token || reason->metadata.contains("head")) return refusal;
+  const auto bounds = parts_.log.Bounds();
+  if (!bounds.ok()) return refusal;
+  reason->metadata["floor"] = absl::StrCat(std::max<int64_t>(bounds->floor - 1, 0));
+  reason->metadata["head"] = absl::StrCat(bounds->head);
+  return status::WithReason(refusal, reason->reason, reason->metadata);
 }
 
 absl::Status WatchAllReactor::AdmitCall() {
@@ -160,6 +184,7 @@ absl::Status WatchAllReactor::AdmitCall() {
   RETURN_IF_ERROR(parts_.sessions.Add(shared_from_this(), call.caller->Identity()));
   if (terms_.snapshot) {
     RETURN_IF_ERROR(parts_.sessions.BeginSnapshot());
+    state_ = WatchState::kSnapshot;
     snapshot_ = std::make_unique<WatchSnapshot>(parts_.log, parts_.states, terms_.filter);
     phase_ = Phase::kSnapshot;
     return absl::OkStatus();
@@ -209,6 +234,8 @@ absl::Status WatchAllReactor::Open(std::optional<events::ResumeToken> start) {
     first.set_resume_token(events::EncodeResumeToken(*token));
   }
   if (!first.resume_token().empty()) ready_ = std::move(first);
+  check_.emplace(watcher->position());
+  state_ = WatchState::kFollowing;
   phase_ = Phase::kFollowing;
   return absl::OkStatus();
 }
@@ -258,13 +285,14 @@ void WatchAllReactor::Follow() {
   switch (step.kind) {
     case fanout::Step::Kind::kSend:
     case fanout::Step::Kind::kBookmark:
-      for (const fanout::Run& run : step.runs) {
-        parts_.metrics.events_sent.Increment(static_cast<double>(run.events));
-      }
-      return Write(parts_.encoder.Encode(step));
+      return Send(step);
     case fanout::Step::Kind::kWait:
+      caught_up_ = true;
+      state_ = WatchState::kFollowing;
       return;
     case fanout::Step::Kind::kReadLog:
+      caught_up_ = false;
+      state_ = WatchState::kReplaying;
       return RunBlocking([this, watcher] {
         if (!watcher->ReadLog(parts_.log).ok()) RetryIn(kRetryWait);
       });
@@ -276,7 +304,25 @@ void WatchAllReactor::Follow() {
   }
 }
 
+void WatchAllReactor::Send(const fanout::Step& step) {
+  const fanout::DeliveryCheck::Verdict verdict = check_->Look(step);
+  if (verdict != fanout::DeliveryCheck::Verdict::kExact) {
+    parts_.metrics.CountCheck(verdict);
+    log::Error("a watch would have sent what its own count contradicts; it ends and resumes",
+               {{"position", step.token.position}, {"epoch", step.token.epoch}});
+    return FinishWith(SelfCheckFailed());
+  }
+  int64_t events = 0;
+  for (const fanout::Run& run : step.runs) events += run.events;
+  parts_.metrics.events_sent.Increment(static_cast<double>(events));
+  if (caught_up_ && events > 0) {
+    written_time_us_ = step.runs.back().pack->events().back().time_us;
+  }
+  Write(parts_.encoder.Encode(step));
+}
+
 void WatchAllReactor::Write(grpc::ByteBuffer buffer) {
+  parts_.metrics.bytes_sent.Increment(static_cast<double>(buffer.Length()));
   buffer_ = std::move(buffer);
   {
     std::lock_guard lock(mutex_);
@@ -310,7 +356,12 @@ void WatchAllReactor::OnWriteDone(bool ok) {
     watcher = watcher_;
     write_began_ = absl::InfiniteDuration();
   }
-  if (!ok) write_failed_ = true;
+  const int64_t written = std::exchange(written_time_us_, 0);
+  if (ok) {
+    parts_.metrics.ObserveDelivery(written, parts_.clock.Now());
+  } else {
+    write_failed_ = true;
+  }
   if (watcher) watcher->WriteDone();
   write_in_flight_ = false;
   // The next write follows in this thread of gRPC's: handing it to another would cost more than it
@@ -362,14 +413,17 @@ void WatchAllReactor::End(const absl::Status& status) {
   Wake();
 }
 
-void WatchAllReactor::Tick(absl::Duration now) {
+WatchState WatchAllReactor::Tick(absl::Duration now) {
   bool due = retries_;
+  bool stalled = false;
   {
     std::lock_guard lock(mutex_);
+    stalled = now - write_began_ > kStalledAfter;
     due = due || now - write_began_ > parts_.write_limit;
     if (!done_ && now - finished_at_ > parts_.finish_grace) context_->TryCancel();
   }
   if (due) Wake();
+  return stalled ? WatchState::kStalled : state_.load();
 }
 
 }  // namespace coder::api

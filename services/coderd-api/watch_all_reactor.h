@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "libs/auth/caller.h"
 #include "libs/clock/clock.h"
+#include "libs/fanout/delivery_check.h"
 #include "libs/fanout/event_pump.h"
 #include "libs/fanout/watch_hub.h"
 #include "libs/storage/event_log_store.h"
@@ -76,7 +77,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   auth::CallerPtr caller() const override;
   void Recheck(const auth::CallerPtr& caller, absl::Duration checked_at) override;
   void End(const absl::Status& status) override;
-  void Tick(absl::Duration now) override;
+  WatchState Tick(absl::Duration now) override;
 
  private:
   // What the steps wait for.
@@ -87,6 +88,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void RunStep();
   void Admit();
   absl::Status AdmitCall();
+  absl::Status NamingBounds(const absl::Status& refusal);
   absl::Status Open(std::optional<events::ResumeToken> start);
   void RunBlocking(std::function<void()> task);
   void RetryIn(absl::Duration delay);
@@ -94,6 +96,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   std::shared_ptr<const events::WatchRights> FreshRights();
   void TakeSnapshotStep();
   void Follow();
+  void Send(const fanout::Step& step);
   void Write(grpc::ByteBuffer buffer);
   void FinishWith(const absl::Status& status);
 
@@ -107,6 +110,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   std::atomic<bool> write_failed_ = false;
   std::atomic<bool> blocked_ = false;
   std::atomic<bool> retries_ = false;
+  std::atomic<WatchState> state_ = WatchState::kFollowing;
 
   // Of the steps; blocking tasks have them while `blocked_`.
   Phase phase_ = Phase::kAdmitting;
@@ -114,6 +118,10 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   std::unique_ptr<WatchSnapshot> snapshot_;
   std::optional<v1::WatchAllWorkspaceBuildsResponse> ready_;
   grpc::ByteBuffer buffer_;
+  std::optional<fanout::DeliveryCheck> check_;
+  bool caught_up_ = false;
+  // The newest event of the write in flight, if its delay is of interest.
+  int64_t written_time_us_ = 0;
   absl::Duration retry_at_ = absl::ZeroDuration();
   absl::Duration end_at_ = absl::InfiniteDuration();
 

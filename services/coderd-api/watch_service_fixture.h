@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <memory>
@@ -36,8 +37,10 @@ inline std::string ReasonOf(const grpc::Status& status) {
 
 /// The service on a port over a real database, whose outbox a thread sequences; no NATS.
 struct WatchServiceFixture {
-  explicit WatchServiceFixture(bool enabled = true, fanout::Ring::Limits ring = {})
-      : hub(ring, {.watches_per_caller = 3}) {
+  /// A test that moves `fake_clock` by hand also calls Reach() for what it waits for.
+  explicit WatchServiceFixture(bool enabled = true, fanout::Ring::Limits ring = {},
+                               clock::Clock* fake_clock = nullptr)
+      : clock(fake_clock ? *fake_clock : real_clock), hub(ring, {.watches_per_caller = 3}) {
     parts.enabled = enabled;
     world.identities.AddSession(owner, world.owner);
     world.identities.AddSession(member, world.other);
@@ -66,7 +69,7 @@ struct WatchServiceFixture {
 
   void Relay(std::stop_token stop) {
     storage::PgSequencer sequencer({.conninfo = database.conninfo()});
-    while (clock.Wait(absl::Milliseconds(5), stop)) {
+    while (real_clock.Wait(absl::Milliseconds(5), stop)) {
       const auto session = sequencer.Session();
       if (session.ok() && !held) (void)sequencer.Sequence(*session, 1000, 0);
     }
@@ -98,7 +101,39 @@ struct WatchServiceFixture {
     REQUIRE(hub.ring().bounds().head == head);
   }
 
-  clock::SystemClock clock;
+  /// Has the ring catch up with the log once that holds everything written so far.
+  void Reach(int64_t head) {
+    const auto deadline = clock::Deadline::After(kPatience);
+    while (Head() < head && !deadline.Expired()) {
+    }
+    pump.StreamUp();
+    REQUIRE(hub.ring().bounds().head == head);
+  }
+
+  /// What the metric `name` shows, of the series whose first label has the value `label`.
+  double Metric(const std::string& name, const std::string& label = "") {
+    for (const auto& family : registry.Collect()) {
+      if (family.name != name) continue;
+      for (const auto& metric : family.metric) {
+        if (!label.empty() && (metric.label.empty() || metric.label[0].value != label)) continue;
+        if (family.type == prometheus::MetricType::Counter) return metric.counter.value;
+        if (family.type == prometheus::MetricType::Gauge) return metric.gauge.value;
+        return static_cast<double>(metric.histogram.sample_count);
+      }
+    }
+    FAIL("no series " << name << " " << label);
+    return 0;
+  }
+  /// Waits until the metric shows at least `value`.
+  void AwaitMetric(const std::string& name, const std::string& label, double value) {
+    const auto deadline = clock::Deadline::After(kPatience);
+    while (Metric(name, label) < value && !deadline.Expired()) {
+    }
+    REQUIRE(Metric(name, label) >= value);
+  }
+
+  clock::SystemClock real_clock;
+  clock::Clock& clock;
   storage::MigratedDatabase database{20};
   storage::SampleWorld world{database.pool()};
   pg::Pool pool{
@@ -115,14 +150,16 @@ struct WatchServiceFixture {
   storage::PgEventLog log{pool};
   storage::PgWorkspaceSnapshot states{pool};
   fanout::WatchHub hub;
-  fanout::EventPump pump{hub, log, {.poll_interval = absl::Milliseconds(10)}};
-  WatchSessions sessions{{.watches_per_caller = 3}};
+  /// How often what runs by the clock looks; a fake one is moved in large steps.
+  const absl::Duration look = &clock == &real_clock ? absl::Milliseconds(10) : absl::Seconds(2);
+  fanout::EventPump pump{hub, log, {.poll_interval = look}};
+  WatchSessions sessions{{.watches_per_caller = 3, .snapshots = 1}};
   WatchEncoder encoder;
   WatchMetrics metrics{registry};
   WorkQueue steps{2, 10'000};
   WorkQueue blocking{4, 10'000};
   server::Loop rights{
-      {.name = "rights", .interval = absl::Milliseconds(100)},
+      {.name = "rights", .interval = std::max(look, absl::Milliseconds(100))},
       [this](std::stop_token) { return sessions.CheckRights(authenticator, clock); },
       clock,
       registry};
@@ -147,11 +184,12 @@ struct WatchServiceFixture {
                  clock,
                  [this](absl::Duration now) {
                    hub.Tick(now);
-                   sessions.Tick(now);
+                   metrics.Show(sessions.Tick(now));
+                   metrics.Show(hub.ring().bounds(), pump);
                  },
                  [](const events::Pack&) {}};
   WatchService service{parts};
-  server::GrpcServer grpc{{.drain_delay = absl::ZeroDuration()}, clock, registry};
+  server::GrpcServer grpc{{.drain_delay = absl::ZeroDuration()}, real_clock, registry};
   std::unique_ptr<v1::WatchService::Stub> stub;
   std::jthread relay;
 };
@@ -159,9 +197,9 @@ struct WatchServiceFixture {
 /// One stream and all that came over it.
 struct Watch {
   Watch(WatchServiceFixture& f, const auth::NewApiKey& key,
-        const v1::WatchAllWorkspaceBuildsRequest& request) {
+        const v1::WatchAllWorkspaceBuildsRequest& request, absl::Duration lifetime = kPatience) {
     context.AddMetadata("authorization", "Bearer " + key.text);
-    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(kPatience));
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(lifetime));
     reader = f.stub->WatchAllWorkspaceBuilds(&context, request);
   }
   ~Watch() { context.TryCancel(); }
@@ -187,12 +225,14 @@ struct Watch {
   std::string Ending() {
     while (Next()) {
     }
-    return ReasonOf(reader->Finish());
+    status = reader->Finish();
+    return ReasonOf(status);
   }
 
   grpc::ClientContext context;
   std::unique_ptr<grpc::ClientReader<v1::WatchAllWorkspaceBuildsResponse>> reader;
   v1::WatchAllWorkspaceBuildsResponse response;
+  grpc::Status status;
   std::vector<v1::WatchedBuildEvent> events;
   std::vector<coder::events::v1::BuildEvent> items;
   std::string token;

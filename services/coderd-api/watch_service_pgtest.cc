@@ -1,6 +1,4 @@
 #include <catch2/catch.hpp>
-#include <map>
-#include <thread>
 
 #include "services/coderd-api/watch_service_fixture.h"
 
@@ -62,6 +60,13 @@ TEST_CASE("the status tells where log and ring begin and end") {
   CHECK(status.floor() == 0);
   CHECK(status.head() == 5);
   CHECK(status.ring_floor() == 3);
+  CHECK(status.ring_head() == 5);
+  CHECK(status.confirmed_position() == 0);  // no stream here
+  CHECK(status.source() == v1::BUILD_STREAM_SOURCE_LOG);
+  CHECK(status.has_oldest_event_time());
+  CHECK(status.watches() == 0);
+  CHECK(status.max_watches_per_caller() == 3);
+  CHECK(status.max_snapshots() == 1);
   // Both floors are positions a token may name.
   Watch from_the_floor(f, f.owner, From(TokenOf(1, status.floor(), 0)));
   from_the_floor.Expect(5);
@@ -87,49 +92,32 @@ TEST_CASE("a filter admits only what it names, and bookmarks come on a quiet str
   CHECK(watch.events[0].event().workspace_name() == "theirs");
 }
 
-TEST_CASE("a snapshot under writes holds everything once, with what follows") {
+TEST_CASE("every series of the metrics is there from the start and moves with real traffic") {
   Fixture f;
-  std::vector<lifecycle::BuildId> builds;
-  for (int i = 0; i < 30; ++i) {
-    builds.push_back(f.AddBuilt("ws-" + std::to_string(i), f.world.owner));
-    f.WriteEvent(builds.back());
+  for (const char* reason : {"FELL_BEHIND", "DRAINING", "TOKEN_REVOKED", "OTHER"}) {
+    CHECK(f.Metric("coderd_watch_endings_total", reason) == 0);
   }
-  constexpr int kRounds = 10;
-  std::jthread writer([&] {
-    for (int round = 0; round < kRounds; ++round) {
-      for (const auto& build : builds) f.WriteEvent(build);
-    }
-  });
-  v1::WatchAllWorkspaceBuildsRequest request;
-  request.set_snapshot(true);
-  Watch watch(f, f.owner, request);
-  bool complete = false;
-  std::map<std::string, int64_t> versions;
-  const auto done = [&] {
-    if (!complete || versions.size() != builds.size()) return false;
-    for (const auto& [id, version] : versions) {
-      if (version != kRounds + 1) return false;
-    }
-    return true;
-  };
-  int wrong = 0;
-  while (!done() && watch.Next()) {
-    CHECK(watch.response.resume_token().empty() ==
-          !(complete || watch.response.snapshot_complete()));
-    complete = complete || watch.response.snapshot_complete();
-    for (const auto& item : watch.response.snapshot_items()) {
-      if (!versions.emplace(item.workspace_id(), item.workspace_version()).second) ++wrong;
-    }
-    for (const auto& watched : watch.response.events()) {
-      const auto& event = watched.event();
-      const auto [known, fresh] =
-          versions.try_emplace(event.workspace_id(), event.workspace_version());
-      if (!fresh && event.workspace_version() != known->second + 1) ++wrong;
-      known->second = event.workspace_version();
-    }
+  for (const char* state : {"snapshot", "replaying", "following", "stalled"}) {
+    CHECK(f.Metric("coderd_watch_watchers", state) == 0);
   }
-  CHECK(wrong == 0);
-  CHECK(done());
+  const auto build = f.AddBuilt("dev", f.world.owner);
+  {
+    Watch watch(f, f.owner, {});
+    REQUIRE(watch.Next());
+    f.AwaitMetric("coderd_watch_watchers", "following", 1);
+    for (int i = 0; i < 3; ++i) f.WriteEvent(build);
+    watch.Expect(3);
+    f.AwaitMetric("coderd_watch_delivery_lag_seconds", "", 1);
+    CHECK(f.Metric("coderd_watch_events_sent_total") == 3);
+    CHECK(f.Metric("coderd_watch_bytes_sent_total") > 300);
+  }
+  f.AwaitMetric("coderd_watch_endings_total", "CANCELLED", 1);
+  f.AwaitMetric("coderd_watch_ring_head_position", "", 3);
+  CHECK(f.Metric("coderd_watch_follows_stream") == 0);
+  CHECK(Watch(f, f.owner, From("rubbish")).Ending() == "TOKEN_INVALID");
+  CHECK(f.Metric("coderd_watch_endings_total", "TOKEN_INVALID") == 1);
+  CHECK(f.Metric("coderd_watch_self_check_gaps_total") == 0);
+  CHECK(f.Metric("coderd_watch_self_check_duplicates_total") == 0);
 }
 
 }  // namespace

@@ -9,12 +9,20 @@ namespace coder::api {
 namespace {
 
 constexpr absl::Duration kCheckLimit = absl::Seconds(2);
+constexpr absl::Duration kSnapshotRetry = absl::Seconds(1);
 
 absl::Status TooMany(int limit, absl::string_view what) {
   return status::WithReason(
       absl::ResourceExhaustedError(absl::StrCat("watch builds: ", limit, " ", what,
                                                 ", the most allowed; close one or wait")),
       "TOO_MANY_WATCHES");
+}
+
+absl::Status TooManySnapshots(int limit) {
+  const absl::Status status = absl::ResourceExhaustedError(
+      absl::StrCat("watch builds: ", limit, " snapshots are under way on this replica, the most ",
+                   "allowed; try again in a moment, or resume from a token"));
+  return status::WithRetryAfter(status::WithReason(status, "TOO_MANY_SNAPSHOTS"), kSnapshotRetry);
 }
 
 absl::Status Draining() {
@@ -52,7 +60,7 @@ void WatchSessions::Remove(const std::shared_ptr<WatchSession>& session,
 
 absl::Status WatchSessions::BeginSnapshot() {
   std::lock_guard lock(mutex_);
-  if (snapshots_ >= limits_.snapshots) return TooMany(limits_.snapshots, "snapshots are under way");
+  if (snapshots_ >= limits_.snapshots) return TooManySnapshots(limits_.snapshots);
   ++snapshots_;
   return absl::OkStatus();
 }
@@ -67,8 +75,10 @@ std::vector<std::shared_ptr<WatchSession>> WatchSessions::All() const {
   return {sessions_.begin(), sessions_.end()};
 }
 
-void WatchSessions::Tick(absl::Duration now) {
-  for (const auto& session : All()) session->Tick(now);
+WatchCounts WatchSessions::Tick(absl::Duration now) {
+  WatchCounts counts;
+  for (const auto& session : All()) ++counts[session->Tick(now)];
+  return counts;
 }
 
 void WatchSessions::Drain() {
@@ -100,11 +110,6 @@ absl::StatusOr<server::PassOutcome> WatchSessions::CheckRights(Authenticator& au
     }
   }
   return server::PassOutcome::kIdle;
-}
-
-int WatchSessions::snapshots() const {
-  std::lock_guard lock(mutex_);
-  return snapshots_;
 }
 
 int WatchSessions::size() const {

@@ -16,6 +16,17 @@
 
 namespace coder::api {
 
+/// What a watch does at a moment.
+enum class WatchState {
+  kSnapshot,
+  kReplaying,  // reads from the log what is no longer in memory
+  kFollowing,
+  kStalled,  // its reader has not read for a second
+};
+
+/// How many watches are in each state; states without any may be absent.
+using WatchCounts = std::map<WatchState, int>;
+
 /// An admitted watch, as the check of rights and the passing of time see it. Any thread; none of
 /// the calls waits.
 class WatchSession {
@@ -26,7 +37,8 @@ class WatchSession {
   virtual void Recheck(const auth::CallerPtr& caller, absl::Duration checked_at) = 0;
   /// Ends the watch; the first ending stands.
   virtual void End(const absl::Status& status) = 0;
-  virtual void Tick(absl::Duration now) = 0;
+  /// Lets time pass; what the watch does at `now`.
+  virtual WatchState Tick(absl::Duration now) = 0;
 };
 
 /// The admitted watches of this process, within their limits. Thread-safe.
@@ -46,20 +58,20 @@ class WatchSessions {
   /// Forgets an added session.
   void Remove(const std::shared_ptr<WatchSession>& session, const std::string& identity);
 
-  /// RESOURCE_EXHAUSTED, TOO_MANY_WATCHES: as many snapshots as may are under way. Each one begun
+  /// RESOURCE_EXHAUSTED, TOO_MANY_SNAPSHOTS: as many snapshots as may are under way. Each one begun
   /// is ended once.
   absl::Status BeginSnapshot();
   void EndSnapshot();
 
-  /// Lets time pass for every session.
-  void Tick(absl::Duration now);
+  /// Lets time pass for every session; what they do.
+  WatchCounts Tick(absl::Duration now);
   /// Ends every session and admits no other.
   void Drain();
   /// Asks anew, in one go, who all callers are, and tells their sessions. Errors are those of
   /// Authenticator::Refresh; sessions then stand as they were.
   absl::StatusOr<server::PassOutcome> CheckRights(Authenticator& authenticator,
                                                   clock::Clock& clock);
-  int snapshots() const;
+  const Limits& limits() const { return limits_; }
   int size() const;
 
  private:

@@ -153,8 +153,7 @@ std::shared_ptr<const events::WatchRights> WatchRightsOf(const auth::Caller& cal
 absl::Status StatusOf(const fanout::Ending& ending) {
   const EndingWords words = WordsOf(ending.kind);
   std::map<std::string, std::string> metadata;
-  if (ending.kind == fanout::EndingKind::kTooOld ||
-      ending.kind == fanout::EndingKind::kFellBehind) {
+  if (ending.head > 0) {
     metadata = {{"floor", absl::StrCat(ending.floor)}, {"head", absl::StrCat(ending.head)}};
   }
   return status::WithReason(

@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "coder/events/v1/build_event.pb.h"
-#include "libs/events/proto_time.h"
 #include "libs/server/loop.h"
 #include "libs/storage/postgres/pg_event_log.h"
 #include "libs/storage/postgres/pg_workspace_snapshot.h"
@@ -16,17 +14,6 @@ namespace {
 
 // The limit on memory where events are large.
 constexpr size_t kRingBytes = size_t{256} << 20;
-
-void ObserveLag(const events::Pack& pack, absl::Time now, WatchMetrics& metrics) {
-  const events::EventSlice& last = pack.events().back();
-  events::v1::BuildEventPack one;
-  if (!last.readable ||
-      !one.ParseFromArray(last.framed.data(), static_cast<int>(last.framed.size())) ||
-      one.events_size() != 1 || !one.events(0).has_event_time()) {
-    return;
-  }
-  metrics.lag.Observe(absl::ToDoubleSeconds(now - events::FromProto(one.events(0).event_time())));
-}
 
 // A watch ends itself before gRPC ends its connection, whose age gRPC spreads by a tenth.
 absl::Duration MaxWatchAge(const Config& config) { return config.grpc.max_connection_age * 0.8; }
@@ -45,8 +32,10 @@ void WireWatch(Wiring& wiring) {
           .watches_per_caller = static_cast<size_t>(config.max_watches_per_caller)});
   auto& pump = wiring.Make<fanout::EventPump>(
       hub, log, fanout::EventPump::Options{.prime_events = config.ring_events});
-  auto& sessions = wiring.Make<WatchSessions>(WatchSessions::Limits{
-      .watches = config.max_watches, .watches_per_caller = config.max_watches_per_caller});
+  auto& sessions = wiring.Make<WatchSessions>(
+      WatchSessions::Limits{.watches = config.max_watches,
+                            .watches_per_caller = config.max_watches_per_caller,
+                            .snapshots = config.max_snapshots});
   auto& encoder = wiring.Make<WatchEncoder>();
   auto& steps = wiring.Make<WorkQueue>(2, size_t{1} << 20);
   auto& blocking = wiring.Make<WorkQueue>(4, size_t{1} << 16);
@@ -87,13 +76,13 @@ void WireWatch(Wiring& wiring) {
       EventFeed::Options{.nats_url = config.nats_url.Reveal()}, pump, wiring.hints(), clock,
       [&hub, &pump, &sessions, &metrics, &grpc, serving = false](absl::Duration now) mutable {
         hub.Tick(now);
-        sessions.Tick(now);
-        metrics.Show(hub.ring().bounds(), pump.counters());
-        metrics.snapshotting.Set(sessions.snapshots());
-        metrics.following.Set(sessions.size() - sessions.snapshots());
+        metrics.Show(sessions.Tick(now));
+        metrics.Show(hub.ring().bounds(), pump);
         if (pump.primed() != serving) grpc.SetServing(WatchService::kName, serving = !serving);
       },
-      [&metrics, &clock](const events::Pack& pack) { ObserveLag(pack, clock.Now(), metrics); });
+      [&metrics, &clock](const events::Pack& pack) {
+        metrics.ObserveArrival(pack.events().back().time_us, clock.Now());
+      });
   wiring.Serve<WatchService>(WatchService::kName, parts);
   grpc.SetServing(WatchService::kName, false);
   grpc.OnDrain([&sessions] { sessions.Drain(); });

@@ -13,25 +13,26 @@
 namespace coder::storage {
 namespace {
 
-constexpr char kBounds[] = "SELECT epoch, log_floor, head FROM relay_cursor";
+constexpr char kBounds[] = "SELECT epoch, log_floor, head, confirmed_position FROM relay_cursor";
 
 // Positions are dense, so a bound on the first position bounds the events. The cursor is read in
 // the same statement, so that epoch and floor are those of the packs.
 constexpr char kRead[] = R"sql(
-SELECT c.epoch, c.log_floor, c.head, p.first_position, p.last_position, p.last_event_id, p.payload
+SELECT c.epoch, c.log_floor, c.head, c.confirmed_position, p.first_position, p.last_position, p.last_event_id, p.payload
 FROM relay_cursor c LEFT JOIN build_event_packs p
   ON p.first_position > $1::bigint - 64 AND p.last_position > $1::bigint
   AND p.first_position <= least($2::bigint, $1::bigint + $3::bigint)
 ORDER BY p.first_position)sql";
 
 constexpr char kBoundsPast[] = R"sql(
-SELECT epoch, log_floor, head FROM relay_cursor
+SELECT epoch, log_floor, head, confirmed_position FROM relay_cursor
 WHERE NOT EXISTS (SELECT FROM outbox WHERE id <= $1::bigint))sql";
 
 fanout::LogBounds ReadBounds(const pg::Result::Row& row) {
   return {.epoch = row.Get<int64_t>("epoch"),
           .floor = row.Get<int64_t>("log_floor"),
-          .head = row.Get<int64_t>("head")};
+          .head = row.Get<int64_t>("head"),
+          .confirmed = row.Get<int64_t>("confirmed_position")};
 }
 
 // Whoever reads the log only wants to know whether to come again.
