@@ -2,6 +2,8 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include "libs/server/pem_file.h"
@@ -28,11 +30,20 @@ constexpr char kServiceConfig[] = R"({
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
     const GrpcChannelOptions& options) {
   if (options.plaintext) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions ssl;
-  ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPemFile("server authority", options.ca));
-  ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadPemFile("client certificate", options.certificate));
-  ASSIGN_OR_RETURN(ssl.pem_private_key, ReadPemFile("client key", options.key));
-  return grpc::SslCredentials(ssl);
+  // The watcher would wait for missing files in silence.
+  RETURN_IF_ERROR(ReadPemFile("server authority", options.ca).status());
+  RETURN_IF_ERROR(ReadPemFile("client certificate", options.certificate).status());
+  RETURN_IF_ERROR(ReadPemFile("client key", options.key).status());
+  namespace ex = grpc::experimental;
+  ex::TlsChannelCredentialsOptions tls;
+  if (!options.ca.empty() || !options.certificate.empty()) {
+    tls.set_certificate_provider(std::make_shared<ex::FileWatcherCertificateProvider>(
+        options.key, options.certificate, options.ca,
+        static_cast<unsigned>(absl::ToInt64Seconds(options.refresh))));
+  }
+  if (!options.ca.empty()) tls.watch_root_certs();
+  if (!options.certificate.empty()) tls.watch_identity_key_cert_pairs();
+  return ex::TlsCredentials(tls);
 }
 
 }  // namespace

@@ -44,13 +44,16 @@ inline constexpr size_t kMaxMessageBytes = 256 * 1024;
 // defaults, and the rule that certificate and key come together.
 void RegisterGrpcServerOptions(OptionSet& set, GrpcServerOptions& options);
 
-// How a client reaches a gRPC server.
+// How a client reaches a gRPC server; certificate files are re-read when they change, and new
+// connections use them.
 struct GrpcChannelOptions {
   std::string target;       // host:port or any gRPC name
   bool plaintext = true;    // must be said: no silent fallback from TLS
   std::string ca;           // PEM file for TLS; empty means the system's
   std::string certificate;  // PEM file of the client; with key
   std::string key;
+  // How often the files are looked at, in whole seconds.
+  absl::Duration refresh = absl::Seconds(30);
   std::string user_agent;  // "provisionerd/0.1.0"
 };
 

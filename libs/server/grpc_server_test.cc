@@ -312,5 +312,36 @@ TEST_CASE_METHOD(Fixture, "a connection of its full age is closed between calls,
   CHECK(Call(second).ok());
 }
 
+TEST_CASE_METHOD(Fixture, "a client presents its new certificate without a restart") {
+  const SelfSigned server_own("server-own");
+  const SelfSigned presented("presented");
+  const SelfSigned next("next-client");
+  const SelfSigned trusted("trusted");
+  fs::copy_file(next.certificate, trusted.certificate, fs::copy_options::overwrite_existing);
+  options.tls = {.certificate = server_own.certificate,
+                 .key = server_own.key,
+                 .client_ca = trusted.certificate};
+  Start({.plaintext = false,
+         .ca = server_own.certificate,
+         .certificate = presented.certificate,
+         .key = presented.key,
+         .refresh = absl::Seconds(1)});
+  grpc::ClientContext stranger;
+  stranger.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  REQUIRE_FALSE(Call(stranger).ok());
+
+  fs::rename(next.key, presented.key);
+  fs::rename(next.certificate, presented.certificate);
+  const auto deadline = clock::Deadline::After(absl::Minutes(1));
+  bool known = false;
+  while (!known && !deadline.Expired()) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    known = Call(context).ok();
+    if (!known) clock.Wait(absl::Milliseconds(200), {});
+  }
+  CHECK(known);
+}
+
 }  // namespace
 }  // namespace coder::server
