@@ -1,5 +1,6 @@
 #include "services/pubsub-relay/app.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -23,8 +24,12 @@ constexpr char kHealthName[] = "pubsub-relay";
 constexpr absl::Duration kStaleAfter = absl::Seconds(30);
 
 // From so many events in one pass on, writers are busy, and the relay leaves the database to them
-// for as long as its pass took: the next pass then moves more at the same price.
+// for thrice as long as its pass took: the next pass then moves more at the same price.
 constexpr int64_t kBusyEvents = 4;
+constexpr absl::Duration kLongestBreak = absl::Milliseconds(20);
+
+// An idle relay that can hear pokes looks at the outbox so often.
+constexpr absl::Duration kRest = absl::Milliseconds(900);
 
 pg::ConnectOptions ConnectOptionsOf(const Config& config) {
   return {.conninfo = config.postgres_url.Reveal(),
@@ -56,7 +61,11 @@ struct App::Parts {
         housekeeping_sequencer(ConnectOptionsOf(config)),
         stream(
             {.url = config.nats_url.Reveal(), .name = "pubsub-relay"}, StreamSpecOf(config),
-            [this] { relay_loop.Wake(); }, clock),
+            [this] {
+              poked = true;
+              relay_loop.Wake();
+            },
+            clock),
         relay_pass(sequencer,
                    {.admin = stream,
                     .publisher = stream,
@@ -71,20 +80,30 @@ struct App::Parts {
             {.name = "relay", .interval = config.poll_interval, .max_backoff = absl::Seconds(2)},
             [this](std::stop_token stop) { return RunRelay(stop); }, clock, metrics.registry()),
         housekeeping_loop(
-            {.name = "housekeeping", .interval = absl::Seconds(5)},
+            {.name = "housekeeping", .interval = absl::Seconds(10)},
             [this](std::stop_token stop) { return housekeeping_pass.Run(stop); }, clock,
             metrics.registry()) {}
 
   absl::StatusOr<server::PassOutcome> RunRelay(std::stop_token stop) {
+    if (MayRest()) return server::PassOutcome::kIdle;
     const absl::Duration began = clock.MonotonicNow();
     auto outcome = relay_pass.Run(stop);
     if (!outcome.ok()) return outcome;
     const absl::Duration ended = clock.MonotonicNow();
     relayed_at = absl::ToInt64Nanoseconds(ended);
+    at_rest = relay_pass.at_rest();
     if (*outcome == server::PassOutcome::kIdle && relay_pass.last_events() >= kBusyEvents) {
-      clock.Wait(ended - began, stop);
+      clock.Wait(std::min((ended - began) * 3, kLongestBreak), stop);
     }
     return outcome;
+  }
+
+  // While NATS is there, whoever writes pokes, and looking without having been told is only for
+  // hints that were lost.
+  bool MayRest() {
+    const bool was_poked = poked.exchange(false);
+    const absl::Duration age = clock.MonotonicNow() - absl::Nanoseconds(relayed_at.load());
+    return !was_poked && at_rest && stream.connected() && age < kRest;
   }
 
   absl::Status Relaying() const {
@@ -104,6 +123,9 @@ struct App::Parts {
   storage::PgSequencer housekeeping_sequencer;
   // Monotonic nanoseconds of the last good pass; 0: none yet.
   std::atomic<int64_t> relayed_at = 0;
+  std::atomic<bool> poked = false;
+  // After the last pass; of the relay's thread.
+  bool at_rest = false;
   StreamPart stream;
   RelayPass relay_pass;
   HousekeepingPass housekeeping_pass;

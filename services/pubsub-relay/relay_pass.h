@@ -61,6 +61,9 @@ class RelayPass {
   // How many events the last pass gave a position.
   int64_t last_events() const { return last_events_; }
 
+  // Whether the last pass found nothing to do and left nothing to be tried again.
+  bool at_rest() const { return last_events_ == 0 && stream_up_; }
+
  private:
   struct Comparison {
     // Everything up to here is in the stream already; absent: it holds what the log does not.
