@@ -124,14 +124,13 @@ Counts AutostartRun::Count(const BuildBoard& board) const {
 
 void AutostartRun::AwaitStarts() {
   const int due = static_cast<int>(due_.size());
+  rig_.progress.Begin("wait", 0, [this] {
+    return absl::StrCat("due in ", absl::ToInt64Seconds(scheduled_ - rig_.clock.Now()) + 1, " s");
+  });
+  rig_.clock.Wait(scheduled_ - rig_.clock.Now(), rig_.stops->test());
   rig_.progress.Begin("autostart", due, [this] {
-    const absl::Duration left = scheduled_ - rig_.clock.Now();
-    if (left > absl::ZeroDuration()) {
-      return absl::StrCat("due in ", absl::ToInt64Seconds(left) + 1, " s");
-    }
     return absl::StrCat("pending ", pending_.load(), "  running ", running_.load());
   });
-  const absl::Duration limit = scheduled_ - rig_.clock.Now() + options_.build_timeout;
   // What has not come by then is found by Collect.
   (void)rig_.stream->WaitUntil(
       [&](const BuildBoard& board) {
@@ -141,7 +140,7 @@ void AutostartRun::AwaitStarts() {
         rig_.progress.SetDone(counts.ended);
         return counts.ended == due;
       },
-      limit, rig_.stops->test());
+      options_.build_timeout, rig_.stops->test());
 }
 
 void AutostartRun::Collect() {

@@ -52,8 +52,13 @@ void Progress::Run(const std::stop_token& stop) {
 std::string Progress::Line() {
   const double seconds = absl::ToDoubleSeconds(clock_.MonotonicNow() - begun_);
   const double rate = seconds > 0 ? done_ / seconds : 0;
-  std::string line =
-      absl::StrFormat("%-10s %d/%d  %.1f/s  %.0f s", phase_, done_, total_, rate, seconds);
+  std::string line = absl::StrFormat("%-10s", phase_);
+  if (total_ > 0) {
+    absl::StrAppendFormat(&line, " %d/%d  %.1f/s", done_, total_, rate);
+  } else if (done_ > 0) {
+    absl::StrAppendFormat(&line, " %d  %.1f/s", done_, rate);
+  }
+  absl::StrAppendFormat(&line, "  %.0f s", seconds);
   const int left = total_ - done_ - failed_;
   if (left > 0 && rate > 0) absl::StrAppendFormat(&line, "  ETA %.0f s", left / rate);
   if (failed_ > 0) absl::StrAppend(&line, "  errors ", failed_);

@@ -17,7 +17,8 @@ class Progress {
   /// `clock` must outlive it.
   explicit Progress(clock::Clock& clock);
 
-  /// Ends the phase before with a last line, and begins one of `total` things. `note`, if any, is
+  /// Ends the phase before with a last line, and begins one of `total` things (0: how many is
+  /// not known). `note`, if any, is
   /// called for the end of each line.
   void Begin(const std::string& phase, int total, std::function<std::string()> note = nullptr);
   /// One more thing of the phase is done, or has failed.
