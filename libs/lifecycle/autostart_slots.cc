@@ -65,7 +65,8 @@ absl::StatusOr<Slots> SlotsUntil(const LifecycleSnapshot& snapshot, absl::Time t
   const auto next = [&](absl::Time after) {
     return schedule::NextAllowedAutostart(after, *cron, snapshot.policy.autostart_allowed_days);
   };
-  absl::Time from = snapshot.build_created_at;
+  // A schedule says nothing of the time before it was set.
+  absl::Time from = snapshot.autostart_set_at.value_or(snapshot.build_created_at);
   if (snapshot.autostart_decided_until) from = std::max(from, *snapshot.autostart_decided_until);
   Slots slots;
   absl::StatusOr<absl::Time> slot = next(from);
@@ -101,7 +102,10 @@ AutostartFinding FindAutostart(const LifecycleSnapshot& snapshot, absl::Time tic
       snapshot.transition == BuildTransition::kStop && !IsFinal(snapshot.job_status);
   for (absl::Time slot : slots->oldest) {
     const bool in_window = slot >= window_begin;
-    if (around) {
+    if (slot <= snapshot.build_created_at) {
+      finding.unused.push_back(
+          {slot, false, "SUPERSEDED", "another build was asked for before the slot was noticed"});
+    } else if (around) {
       finding.unused.push_back({slot, false, around->reason, around->detail});
     } else if (in_build && !(stopping && in_window)) {
       finding.unused.push_back({slot, false, in_build->reason, in_build->detail});
@@ -115,7 +119,8 @@ AutostartFinding FindAutostart(const LifecycleSnapshot& snapshot, absl::Time tic
       finding.unused.push_back({slot, false, "SUPERSEDED", "a later slot was due as well"});
     }
   }
-  if (!around && !in_build && *slots->newest >= window_begin) finding.due = slots->newest;
+  const bool open = *slots->newest >= window_begin && *slots->newest > snapshot.build_created_at;
+  if (!around && !in_build && open) finding.due = slots->newest;
   return finding;
 }
 

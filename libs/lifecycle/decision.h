@@ -51,6 +51,8 @@ struct LifecycleSnapshot {
   std::optional<absl::Time> deadline;
   /// Empty: does not start by itself.
   std::string autostart_schedule;
+  /// Since when it has been this one; absent where that is not known: since the newest build.
+  std::optional<absl::Time> autostart_set_at;
   /// The newest nominal autostart that already has an outcome, where known.
   std::optional<absl::Time> autostart_decided_until;
   absl::Time last_used_at;

@@ -184,6 +184,32 @@ TEST_CASE("every slot that comes to nothing is told, with its reason") {
   }
 }
 
+TEST_CASE("a slot that a build went before is told, and one before the schedule was set is not") {
+  LifecycleSnapshot snapshot = Stopped();
+  snapshot.autostart_set_at = kSlot - absl::Hours(1);
+  snapshot.build_created_at = kSlot + absl::Minutes(5);
+  for (const BuildTransition transition : {BuildTransition::kStart, BuildTransition::kStop}) {
+    snapshot.transition = transition;
+    const Decision decision = NextTransition(snapshot, kSlot + absl::Minutes(10));
+    CHECK(decision.action == A::kNone);
+    REQUIRE(decision.unused_slots.size() == 1);
+    CHECK(decision.unused_slots[0].nominal_time == kSlot);
+    CHECK(decision.unused_slots[0].reason == "SUPERSEDED");
+  }
+  snapshot.autostart_decided_until = kSlot;
+  CHECK(NextTransition(snapshot, kSlot + absl::Minutes(10)).unused_slots.empty());
+
+  LifecycleSnapshot late = Stopped();
+  late.autostart_set_at = kSlot + absl::Minutes(1);
+  const Decision nothing = NextTransition(late, kSlot + absl::Minutes(10));
+  CHECK(nothing.action == A::kNone);
+  CHECK(nothing.unused_slots.empty());
+  const Decision tomorrow = NextTransition(late, kSlot + absl::Hours(24));
+  CHECK(tomorrow.action == A::kStart);
+  CHECK(tomorrow.nominal_time == kSlot + absl::Hours(24));
+  CHECK(tomorrow.unused_slots.empty());
+}
+
 TEST_CASE("after an outage a workspace starts once, and the older slots are told") {
   LifecycleSnapshot snapshot = Stopped();
   const Decision days = NextTransition(snapshot, kSlot + absl::Hours(48) + absl::Minutes(10));

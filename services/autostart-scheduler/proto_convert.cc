@@ -105,6 +105,7 @@ absl::StatusOr<lifecycle::LifecycleCandidate> FromProto(const pb::LifecycleCandi
   s.autostart_schedule = message.autostart_schedule();
   s.autostart_decided_until =
       Optional(message.has_autostart_decided_until_time(), message.autostart_decided_until_time());
+  s.autostart_set_at = Optional(message.has_autostart_set_time(), message.autostart_set_time());
   s.deadline = Optional(message.has_deadline(), message.deadline());
   s.dormant_at = Optional(message.has_dormant_time(), message.dormant_time());
   s.deleting_at = Optional(message.has_deleting_time(), message.deleting_time());

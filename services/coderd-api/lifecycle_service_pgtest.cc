@@ -137,6 +137,8 @@ TEST_CASE("a candidate arrives as it left the database") {
   CHECK(got.deadline == want.deadline);
   CHECK(got.autostart_schedule == want.autostart_schedule);
   CHECK(got.autostart_decided_until == want.autostart_decided_until);
+  CHECK(got.autostart_set_at.has_value());
+  CHECK(got.autostart_set_at == want.autostart_set_at);
   CHECK(got.last_used_at == want.last_used_at);
   CHECK(got.dormant_at == want.dormant_at);
   CHECK(got.deleting_at == want.deleting_at);

@@ -110,6 +110,7 @@ pb::LifecycleCandidate ToProto(const lifecycle::LifecycleCandidate& candidate) {
   set(s.job_completed_at, [&] { return message.mutable_latest_job_complete_time(); });
   message.set_autostart_schedule(s.autostart_schedule);
   set(s.autostart_decided_until, [&] { return message.mutable_autostart_decided_until_time(); });
+  set(s.autostart_set_at, [&] { return message.mutable_autostart_set_time(); });
   set(s.deadline, [&] { return message.mutable_deadline(); });
   set(s.dormant_at, [&] { return message.mutable_dormant_time(); });
   set(s.deleting_at, [&] { return message.mutable_deleting_time(); });

@@ -15,7 +15,8 @@ namespace {
 constexpr char kColumns[] = R"sql(
 SELECT w.id, w.owner_id, w.organization_id, w.deleted_at IS NOT NULL AS deleted, u.status AS owner_status,
   b.transition, j.status AS job_status, b.created_at AS build_created_at,
-  j.completed_at AS job_completed_at, b.deadline, w.autostart_schedule, d.decided_until,
+  j.completed_at AS job_completed_at, b.deadline, w.autostart_schedule, w.autostart_set_at,
+  d.decided_until,
   w.last_used_at, w.dormant_at, w.deleting_at, w.next_start_at, t.allow_user_autostart,
   t.autostart_allowed_days::int AS allowed_days, t.autostart_catch_up, t.failure_ttl,
   t.time_til_dormant, t.time_til_dormant_autodelete
@@ -72,6 +73,7 @@ LifecycleRow ReadLifecycleRow(const pg::Result::Row& row) {
   snapshot.deadline = row.Get<MaybeTime>("deadline");
   snapshot.autostart_schedule =
       row.Get<std::optional<std::string>>("autostart_schedule").value_or("");
+  snapshot.autostart_set_at = row.Get<absl::Time>("autostart_set_at");
   snapshot.autostart_decided_until = row.Get<MaybeTime>("decided_until");
   snapshot.last_used_at = row.Get<absl::Time>("last_used_at");
   snapshot.dormant_at = row.Get<MaybeTime>("dormant_at");

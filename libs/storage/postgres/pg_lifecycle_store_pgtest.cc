@@ -54,9 +54,12 @@ struct Fixture {
   // Gives it a schedule that fires every day at the UTC minute of `slot`, known to the prefilter.
   void Schedule(const WorkspaceId& id, absl::Time slot) {
     const absl::CivilMinute minute = absl::ToCivilMinute(slot, absl::UTCTimeZone());
-    world.Run("UPDATE workspaces SET autostart_schedule = $2, next_start_at = $3 WHERE id = $1",
-              {id.ToString(),
-               absl::StrCat("CRON_TZ=UTC ", minute.minute(), " ", minute.hour(), " * * *"), slot});
+    world.Run(
+        "UPDATE workspaces w SET autostart_schedule = $2, next_start_at = $3, "
+        "autostart_set_at = b.created_at FROM workspace_builds b "
+        "WHERE w.id = $1 AND b.id = w.latest_build_id",
+        {id.ToString(), absl::StrCat("CRON_TZ=UTC ", minute.minute(), " ", minute.hour(), " * * *"),
+         slot});
   }
 
   // A stopped workspace whose autostart came due this minute.
@@ -228,6 +231,28 @@ TEST_CASE("a start that found no provisioner is tried again, until the window en
     CHECK(f.CandidateIds().empty());
   }
   CHECK(f.Count("lifecycle_outcomes") == 1);
+}
+
+TEST_CASE(
+    "a slot is told when a build went before it was noticed, but not one before its schedule") {
+  Fixture f;
+  const WorkspaceId id = f.Workspace("dev", "start", absl::Minutes(5));
+  f.Schedule(id, f.Slot() - absl::Minutes(10));
+  SECTION("a person was faster than the scheduler") {
+    f.world.Run("UPDATE workspaces SET autostart_set_at = now() - interval '1 hour'");
+    const LifecycleResult result =
+        f.ApplyOne(id, LifecycleKind::kAutostart, f.Slot() - absl::Minutes(10));
+    CHECK(result.outcome == LifecycleOutcome::kSkipped);
+    CHECK(result.reason == "SUPERSEDED");
+  }
+  SECTION("the schedule is newer") {
+    f.world.Run("UPDATE workspaces SET autostart_set_at = now()");
+    const LifecycleResult result =
+        f.ApplyOne(id, LifecycleKind::kAutostart, f.Slot() - absl::Minutes(10));
+    CHECK(result.outcome == LifecycleOutcome::kNotDue);
+    CHECK(f.Count("lifecycle_outcomes") == 0);
+  }
+  CHECK(f.Count("workspace_builds") == 1);
 }
 
 TEST_CASE("a build that is being done decides") {

@@ -233,6 +233,16 @@ TEST_CASE("only what is asked for changes") {
   REQUIRE_THAT(changed, IsOk());
   CHECK(changed->autostart_schedule == "CRON_TZ=UTC 0 9 * * 1-5");
   CHECK(changed->next_start_at.has_value());
+  // The same schedule once more is no new one.
+  const auto set_at = [&f, &made] {
+    return f.world
+        .Run("SELECT autostart_set_at FROM workspaces WHERE id = $1", {made.id.ToString()})
+        .Get<absl::Time>(0, 0);
+  };
+  const absl::Time before = set_at();
+  CHECK(before > made.created_at);
+  REQUIRE(f.store.Update(made.id, {.autostart_schedule = "CRON_TZ=UTC 0 9 * * 1-5"}, Ample()).ok());
+  CHECK(set_at() == before);
   changed = f.store.Update(made.id, {.set_ttl = true, .ttl = absl::Hours(2)}, Ample());
   CHECK(changed->ttl == absl::Hours(2));
   changed = f.store.Update(made.id, {.automatic_updates = AutomaticUpdates::kAlways}, Ample());

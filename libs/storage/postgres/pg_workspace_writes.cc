@@ -48,6 +48,8 @@ WHERE w.id = $1 AND w.deleted_at IS NULL)sql";
 constexpr char kUpdate[] = R"sql(
 UPDATE workspaces SET revision = revision + 1, updated_at = now(),
   name = coalesce($2::text, name),
+  autostart_set_at = CASE WHEN $3::boolean AND autostart_schedule IS DISTINCT FROM $4 THEN now()
+    ELSE autostart_set_at END,
   autostart_schedule = CASE WHEN $3::boolean THEN $4 ELSE autostart_schedule END,
   next_start_at = CASE WHEN $3::boolean THEN
     CASE WHEN dormant_at IS NULL THEN $5::timestamptz END ELSE next_start_at END,
