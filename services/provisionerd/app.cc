@@ -85,9 +85,22 @@ absl::Status App::AddEngines(const Config& config) {
     ASSIGN_OR_RETURN(engine.engine_path, FindEngine(config.engine_path));
     engine.cli_config_path = config.engine_config;
     engine.grace = config.engine_grace;
-    ASSIGN_OR_RETURN(terraform_, TerraformEngine::Create(std::move(engine), clock_));
+    RETURN_IF_ERROR(MakeInitCache(config));
+    ASSIGN_OR_RETURN(terraform_,
+                     TerraformEngine::Create(std::move(engine), clock_, init_cache_.get()));
     environment_.engines["terraform"] = terraform_.get();
   }
+  return absl::OkStatus();
+}
+
+absl::Status App::MakeInitCache(const Config& config) {
+  if (config.init_cache_entries == 0) return absl::OkStatus();
+  InitCacheOptions options;
+  options.directory = config.init_cache_dir.empty() ? absl::StrCat(config.work_dir, "/init-cache")
+                                                    : config.init_cache_dir;
+  options.max_entries = config.init_cache_entries;
+  options.max_bytes = config.init_cache_bytes;
+  ASSIGN_OR_RETURN(init_cache_, InitCache::Create(std::move(options), metrics_.registry()));
   return absl::OkStatus();
 }
 

@@ -36,6 +36,7 @@ class App {
  private:
   App(const Config& config, clock::Clock& clock);
   absl::Status AddEngines(const Config& config);
+  absl::Status MakeInitCache(const Config& config);
   absl::Status ConnectJobs(const Config& config);
   absl::Status AddListeners(const Config& config, const server::CommandLine& line);
 
@@ -43,6 +44,7 @@ class App {
   metrics::Metrics metrics_;
   server::Program program_;
   std::unique_ptr<server::AdminServer> admin_;
+  std::unique_ptr<InitCache> init_cache_;
   std::unique_ptr<TerraformEngine> terraform_;
   EchoEngine echo_;
   std::unique_ptr<GrpcJobClient> client_;

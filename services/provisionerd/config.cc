@@ -25,6 +25,14 @@ void RegisterOptions(server::OptionSet& options, Config& config) {
                "CLI configuration of the engine, such as a provider mirror");
   options.Text("work-dir", &config.work_dir,
                "folder of the jobs' private directories, at most 40 bytes long");
+  options.Text("init-cache-dir", &config.init_cache_dir,
+               "folder of initialized template versions, deleted at each start (init-cache in "
+               "work-dir)");
+  options.Integer("init-cache-entries", &config.init_cache_entries, 0, 1000,
+                  "template versions kept initialized, so that only their first job pays for it; "
+                  "0: none");
+  options.Integer("init-cache-bytes", &config.init_cache_bytes, int64_t{0}, int64_t{1} << 40,
+                  "most disk space they take together");
   options.Duration("engine-grace", &config.engine_grace, absl::Seconds(1),
                    "time an interrupted engine has before it is killed");
 

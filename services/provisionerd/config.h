@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,12 @@ struct Config {
   std::string engine_config;
   /// Private to this daemon; at most 40 bytes, because providers put sockets below it.
   std::string work_dir = "/tmp/provisionerd";
+  /// This daemon's own, below `work_dir` when empty; deleted and made anew at each start.
+  std::string init_cache_dir;
+  /// Template versions whose initialised directory is kept, 0-1000; 0: none.
+  int init_cache_entries = 32;
+  /// Most bytes of them together.
+  int64_t init_cache_bytes = int64_t{2} << 30;
   /// From an interrupt to the kill of an engine.
   absl::Duration engine_grace = absl::Minutes(3);
 };

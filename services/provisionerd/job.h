@@ -36,8 +36,8 @@ struct TimedLogLine {
 struct JobFailure {
   /// One sentence for people.
   std::string error;
-  /// A stable word: ENGINE_FAILED, ARCHIVE_REFUSED, UNKNOWN_PROVISIONER, INTERRUPTED, CANCELED or
-  /// INTERNAL.
+  /// A stable word: ENGINE_FAILED, REQUIRED_TEMPLATE_VARIABLES, ARCHIVE_REFUSED,
+  /// UNKNOWN_PROVISIONER, INTERRUPTED, CANCELED or INTERNAL.
   std::string error_code;
   /// The work stopped because somebody canceled the job.
   bool canceled = false;

@@ -6,10 +6,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/server/log.h"
 #include "services/provisionerd/json_fields.h"
 #include "services/provisionerd/private_files.h"
 #include "services/provisionerd/terraform_graph.h"
 #include "services/provisionerd/terraform_instances.h"
+#include "services/provisionerd/terraform_providers.h"
 #include "services/provisionerd/terraform_resources.h"
 #include "services/provisionerd/terraform_template.h"
 
@@ -46,8 +48,27 @@ std::vector<std::string> PlanArgs(Transition transition) {
   return args;
 }
 
-absl::Status Initialise(TerraformSession& session) {
+absl::Status RunInit(TerraformSession& session) {
   return session.Run(kInit, {"init", "-input=false", "-no-color"});
+}
+
+// By the version, not the archive: its variables may decide which modules are installed.
+absl::Status Initialise(TerraformSession& session, InitCache* cache, const std::string& version,
+                        const std::string& state) {
+  if (cache == nullptr || version.empty()) return RunInit(session);
+  absl::StatusOr<InitCache::Claim> claim = session.ClaimInit(*cache, version);
+  if (!claim.ok()) return claim.status();
+  if (claim->hit() && HasProvidersOf(state, session.Initialised().data_dir)) {
+    session.Say(kInit, LogLevel::kInfo,
+                "The directory initialized before for this template version is used.");
+    return absl::OkStatus();
+  }
+  if (absl::Status ran = RunInit(session); !ran.ok()) return ran;
+  if (absl::Status kept = claim->Keep(session.Initialised()); !kept.ok()) {
+    log::Warn("an initialized directory was not kept",
+              {{"template_version_id", version}, {"error", kept}});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Json> Show(TerraformSession& session, std::vector<std::string> args) {
@@ -86,10 +107,12 @@ absl::StatusOr<Planned> PlanFor(TerraformSession& session, const ImportRequest& 
   return Planned{*std::move(plan), *std::move(resources)};
 }
 
-absl::StatusOr<ImportResult> ImportWith(TerraformSession& session, const ImportRequest& request) {
+absl::StatusOr<ImportResult> ImportWith(TerraformSession& session, const ImportRequest& request,
+                                        InitCache* cache) {
   session.SetInputs({.metadata = &request.metadata, .variables = &request.variables});
   if (absl::Status ran = session.Prepare(); !ran.ok()) return ran;
-  if (absl::Status ran = Initialise(session); !ran.ok()) return ran;
+  const std::string& version = request.metadata.template_version_id;
+  if (absl::Status ran = Initialise(session, cache, version, ""); !ran.ok()) return ran;
   auto start = PlanFor(session, request, Transition::kStart, kPersistent);
   if (!start.ok()) return start.status();
   auto stop = PlanFor(session, request, Transition::kStop, kEphemeral);
@@ -110,12 +133,16 @@ absl::StatusOr<ImportResult> ImportWith(TerraformSession& session, const ImportR
 }
 
 // Everything before the first change of infrastructure.
-absl::StatusOr<TerraformGraph> PlanBuild(TerraformSession& session, const BuildRequest& request) {
+absl::StatusOr<TerraformGraph> PlanBuild(TerraformSession& session, const BuildRequest& request,
+                                         InitCache* cache) {
   if (absl::Status ran = session.Prepare(); !ran.ok()) return ran;
   if (!request.previous_state.empty()) {
     if (absl::Status ran = session.WriteState(request.previous_state); !ran.ok()) return ran;
   }
-  if (absl::Status ran = Initialise(session); !ran.ok()) return ran;
+  const std::string& version = request.metadata.template_version_id;
+  if (absl::Status ran = Initialise(session, cache, version, request.previous_state); !ran.ok()) {
+    return ran;
+  }
   if (absl::Status ran = session.Run(kPlan, PlanArgs(request.transition)); !ran.ok()) return ran;
   return GraphOfPlan(session);
 }
@@ -130,9 +157,9 @@ absl::Status ReadResources(TerraformSession& session, const TerraformGraph& grap
   return absl::OkStatus();
 }
 
-BuildResult BuildWith(TerraformSession& session, const BuildRequest& request) {
+BuildResult BuildWith(TerraformSession& session, const BuildRequest& request, InitCache* cache) {
   BuildResult result;
-  absl::StatusOr<TerraformGraph> graph = PlanBuild(session, request);
+  absl::StatusOr<TerraformGraph> graph = PlanBuild(session, request, cache);
   result.outcome = graph.status();
   if (graph.ok()) {
     const Stage stage = ApplyStage(request.transition);
@@ -163,19 +190,21 @@ absl::Status CheckPath(const std::string& path, int access, absl::string_view wh
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TerraformEngine>> TerraformEngine::Create(TerraformConfig config,
-                                                                         clock::Clock& clock) {
+                                                                         clock::Clock& clock,
+                                                                         InitCache* init_cache) {
   if (absl::Status ok = CheckPath(config.engine_path, X_OK, "engine"); !ok.ok()) return ok;
   if (!config.cli_config_path.empty()) {
     absl::Status ok = CheckPath(config.cli_config_path, R_OK, "engine CLI configuration");
     if (!ok.ok()) return ok;
   }
-  return std::unique_ptr<TerraformEngine>(new TerraformEngine(std::move(config), clock));
+  return std::unique_ptr<TerraformEngine>(
+      new TerraformEngine(std::move(config), clock, init_cache));
 }
 
 absl::StatusOr<ImportResult> TerraformEngine::Import(const ImportRequest& request,
                                                      const EngineContext& context) {
   TerraformSession session(config_, context, clock_, request.template_dir, request.log_level);
-  return ImportWith(session, request);
+  return ImportWith(session, request, init_cache_);
 }
 
 absl::StatusOr<BuildResult> TerraformEngine::Build(const BuildRequest& request,
@@ -191,7 +220,7 @@ absl::StatusOr<BuildResult> TerraformEngine::Build(const BuildRequest& request,
                      .parameters = &request.parameters,
                      .previous_parameters = &request.previous_parameters,
                      .variables = &request.variables});
-  return BuildWith(session, request);
+  return BuildWith(session, request, init_cache_);
 }
 
 }  // namespace coder::provisionerd

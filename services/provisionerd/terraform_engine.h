@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/clock/clock.h"
 #include "services/provisionerd/engine.h"
+#include "services/provisionerd/init_cache.h"
 #include "services/provisionerd/terraform_session.h"
 
 namespace coder::provisionerd {
@@ -13,10 +14,12 @@ namespace coder::provisionerd {
 // Runs OpenTofu or Terraform. Commands see only the environment that their request describes.
 class TerraformEngine final : public Engine {
  public:
-  // `clock` must outlive the engine. INVALID_ARGUMENT if a path is not absolute, NOT_FOUND if
-  // the engine is not an executable file or the CLI configuration is not readable.
+  // `clock` and `init_cache`, if there is one, must outlive the engine. INVALID_ARGUMENT if a path
+  // is not absolute, NOT_FOUND if the engine is not an executable file or the CLI configuration is
+  // not readable.
   static absl::StatusOr<std::unique_ptr<TerraformEngine>> Create(TerraformConfig config,
-                                                                 clock::Clock& clock);
+                                                                 clock::Clock& clock,
+                                                                 InitCache* init_cache = nullptr);
 
   absl::StatusOr<ImportResult> Import(const ImportRequest& request,
                                       const EngineContext& context) override;
@@ -26,11 +29,12 @@ class TerraformEngine final : public Engine {
                                     const EngineContext& context) override;
 
  private:
-  TerraformEngine(TerraformConfig config, clock::Clock& clock)
-      : config_(std::move(config)), clock_(clock) {}
+  TerraformEngine(TerraformConfig config, clock::Clock& clock, InitCache* init_cache)
+      : config_(std::move(config)), clock_(clock), init_cache_(init_cache) {}
 
   const TerraformConfig config_;
   clock::Clock& clock_;
+  InitCache* const init_cache_;
 };
 
 }  // namespace coder::provisionerd

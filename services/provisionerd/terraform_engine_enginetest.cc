@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <prometheus/registry.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/clock/system_clock.h"
+#include "libs/status/error_reason.h"
 #include "services/provisionerd/terraform_engine.h"
 #include "services/provisionerd/workspace_template.h"
 
@@ -64,7 +66,9 @@ class Job {
     std::ofstream(root_ + "/template/" + name) << content;
   }
   absl::StatusOr<ImportResult> Import() {
-    return Engine()->Import({.template_dir = root_ + "/template"}, context);
+    return Engine()->Import({.template_dir = root_ + "/template",
+                             .metadata = {.template_version_id = metadata.template_version_id}},
+                            context);
   }
   BuildResult Build(Transition transition, const std::string& state = "",
                     std::vector<NamedValue> parameters = {},
@@ -82,6 +86,7 @@ class Job {
   std::string file(const std::string& name) const { return root_ + "/" + name; }
 
   TerraformConfig config;
+  InitCache* init_cache = nullptr;
   EngineContext context;
   BuildMetadata metadata;
   std::stop_source interrupt, kill;
@@ -91,7 +96,7 @@ class Job {
 
  private:
   std::unique_ptr<TerraformEngine> Engine() {
-    auto engine = TerraformEngine::Create(config, clock_);
+    auto engine = TerraformEngine::Create(config, clock_, init_cache);
     INFO(engine.status());
     REQUIRE(engine.ok());
     return *std::move(engine);
@@ -223,6 +228,18 @@ TEST_CASE("a syntax error names its file and line") {
   CHECK(absl::StrContains(job.text, "main.tf line 2"));
 }
 
+TEST_CASE("variables without a value are all named, with what gives them one") {
+  Job job(
+      "variable \"region\" {}\nvariable \"size\" { type = number }\nvariable \"as\" { default = 1 "
+      "}\n");
+  const absl::Status failed = job.Import().status();
+  INFO(failed);
+  REQUIRE(status::ReasonOf(failed).has_value());
+  CHECK(status::ReasonOf(failed)->reason == "REQUIRED_TEMPLATE_VARIABLES");
+  CHECK((absl::StrContains(failed.message(), "--variable region=VALUE --variable size=VALUE") ||
+         absl::StrContains(failed.message(), "--variable size=VALUE --variable region=VALUE")));
+}
+
 TEST_CASE("an error found while planning names its file and line") {
   Job job("resource \"terraform_data\" \"a\" {\n  inptu = 3\n}\n");
   BuildResult result = job.Build(Transition::kStart);
@@ -335,6 +352,57 @@ TEST_CASE("a work directory too deep for the providers' sockets is refused") {
   Job job("resource \"terraform_data\" \"a\" {}\n");
   job.context.work_dir = absl::StrCat("/tmp/", std::string(80, 'x'));
   CHECK(absl::IsInvalidArgument(job.Build(Transition::kStart).outcome));
+}
+
+// Stands before the engine and notes each command in `calls`.
+std::string NotingEngine(const std::string& folder, const std::string& engine) {
+  const std::string path = folder + "/noting-engine";
+  std::ofstream(path) << "#!/bin/sh\necho \"$1\" >>" << folder << "/calls\nexec " << engine
+                      << " \"$@\"\n";
+  REQUIRE(::chmod(path.c_str(), 0700) == 0);
+  return path;
+}
+
+int Inits(const std::string& folder) {
+  std::ifstream calls(folder + "/calls");
+  int inits = 0;
+  for (std::string line; std::getline(calls, line);) inits += line == "init" ? 1 : 0;
+  return inits;
+}
+
+TEST_CASE("a template version is initialised once") {
+  std::string folder = "/tmp/init.XXXXXX";
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  prometheus::Registry registry;
+  auto cache = InitCache::Create({.directory = folder + "/cache"}, registry);
+  REQUIRE(cache.ok());
+  const auto prepare = [&](Job& job, const char* version) {
+    job.config.engine_path = NotingEngine(folder, job.config.engine_path);
+    job.init_cache = cache->get();
+    job.metadata.template_version_id = version;
+  };
+  constexpr char kBare[] = "resource \"terraform_data\" \"other\" {}\n";
+  Job import(kTemplate);
+  prepare(import, "v1");
+  REQUIRE(import.Import().ok());
+  CHECK(Inits(folder) == 1);
+  Job start(kTemplate);
+  prepare(start, "v1");
+  const BuildResult started = start.Build(Transition::kStart, "", {{"size", "4"}, {"name", "n"}});
+  INFO(start.text);
+  CHECK(started.outcome == absl::OkStatus());
+  CHECK(Inits(folder) == 1);
+  // The next version no longer names the provider that the state needs.
+  Job bare(kBare);
+  prepare(bare, "v2");
+  REQUIRE(bare.Import().ok());
+  CHECK(Inits(folder) == 2);
+  Job update(kBare);
+  prepare(update, "v2");
+  INFO(update.text);
+  CHECK(update.Build(Transition::kStart, *started.state).outcome == absl::OkStatus());
+  CHECK(Inits(folder) == 3);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("an engine that cannot be used is named at once") {

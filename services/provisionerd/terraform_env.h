@@ -7,7 +7,7 @@
 
 namespace coder::provisionerd {
 
-// Where an engine finds its things; all absolute.
+// Where an engine finds its things; absolute but for `data_dir`.
 struct TerraformPlaces {
   // Directories searched for programs that templates run.
   std::string path;
@@ -15,7 +15,7 @@ struct TerraformPlaces {
   std::string cli_config;
   std::string home;
   std::string tmp;
-  // Providers and modules of this working directory.
+  // Providers and modules of the working directory, as seen from there.
   std::string data_dir;
 };
 

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/provisionerd/json_fields.h"
 
@@ -50,6 +51,10 @@ std::string ForPeople(const Json& message, const Json& diagnostic) {
 }  // namespace
 
 void TerraformLog::RememberError(Problem problem) {
+  if (problem.summary == "No value for required variable") {
+    const std::vector<std::string> words = absl::StrSplit(problem.detail, '"');
+    if (words.size() > 2) missing_variables_.push_back(words[1]);
+  }
   if (!first_error_) first_error_ = std::move(problem);
 }
 

@@ -36,6 +36,9 @@ class TerraformLog {
   // argument named…"; empty if there was none.
   std::string FirstError() const;
 
+  // The template's variables that have neither a value nor a default, as the engine complained.
+  const std::vector<std::string>& MissingVariables() const { return missing_variables_; }
+
   // Resources that were worked on, in the order in which they ended.
   std::vector<StageTiming> TakeTimings() { return std::move(timings_); }
 
@@ -50,6 +53,7 @@ class TerraformLog {
   Sink sink_;
   Elapsed elapsed_;
   std::optional<Problem> first_error_;
+  std::vector<std::string> missing_variables_;
   // Reading plain text: the lines after "Error:" belong to the first error.
   bool in_plain_error_ = false;
   std::map<std::string, StageTiming> running_;

@@ -5,9 +5,12 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/status/error_reason.h"
 #include "services/provisionerd/log_text.h"
 #include "services/provisionerd/private_files.h"
 
@@ -17,12 +20,30 @@ namespace {
 constexpr char kStateFile[] = "/terraform.tfstate";
 // Where the engine puts a state that it could not write to its place.
 constexpr char kRescuedStateFile[] = "/errored.tfstate";
+constexpr char kLockFile[] = "/.terraform.lock.hcl";
 constexpr std::size_t kMaxStateBytes = 64 << 20;
 constexpr std::size_t kMaxCaptureBytes = 64 << 20;
 // One JSON line carries a whole diagnostic with its snippet, or a command's output line.
 constexpr std::size_t kMaxJsonLineBytes = 256 << 10;
 // A provider listens on a UNIX socket about 40 bytes below TMPDIR; such paths end at 107 bytes.
 constexpr std::size_t kMaxTmpPathBytes = 64;
+
+// The engine notes where modules are in the words it was given: what one job's init made is of use
+// in another's directory only if those are the same for both.
+std::string RelativePath(const std::string& path, const std::string& base) {
+  return std::filesystem::path(path).lexically_relative(base).string();
+}
+
+absl::Status WantsVariables(const TerraformSession::Stage& stage,
+                            const std::vector<std::string>& names) {
+  std::string flags;
+  for (const std::string& name : names) absl::StrAppend(&flags, " --variable ", name, "=VALUE");
+  return status::WithReason(
+      absl::FailedPreconditionError(
+          absl::StrCat(stage.name, ": the template's variables without a default have no value: ",
+                       absl::StrJoin(names, ", "), "; push the template again with", flags)),
+      kRequiredVariables);
+}
 
 }  // namespace
 
@@ -33,13 +54,18 @@ TerraformSession::TerraformSession(const TerraformConfig& config, const EngineCo
       context_(context),
       clock_(clock),
       template_dir_(std::move(template_dir)),
+      data_dir_(absl::StrCat(context.work_dir, "/data")),
       log_level_(log_level),
       began_(clock.MonotonicNow()),
       places_{.path = config.program_path,
               .cli_config = config.cli_config_path,
               .home = absl::StrCat(context.work_dir, "/home"),
               .tmp = absl::StrCat(context.work_dir, "/tmp"),
-              .data_dir = absl::StrCat(context.work_dir, "/data")} {}
+              .data_dir = RelativePath(data_dir_, template_dir_)} {}
+
+InitialisedFiles TerraformSession::Initialised() const {
+  return {.data_dir = data_dir_, .lock_file = absl::StrCat(template_dir_, kLockFile)};
+}
 
 absl::Status TerraformSession::Prepare() {
   if (places_.tmp.size() > kMaxTmpPathBytes) {
@@ -47,7 +73,7 @@ absl::Status TerraformSession::Prepare() {
         "use work directory ", context_.work_dir, ": its path is too long for the sockets of ",
         "providers; configure one of at most ", kMaxTmpPathBytes - 4, " bytes, such as /tmp/job"));
   }
-  for (const std::string& dir : {places_.home, places_.tmp, places_.data_dir}) {
+  for (const std::string& dir : {places_.home, places_.tmp, data_dir_}) {
     if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {
       return absl::InternalError(absl::StrCat("create ", dir, ": ", std::strerror(errno),
                                               "; check the work directory's space and rights"));
@@ -138,7 +164,11 @@ absl::Status TerraformSession::Run(const Stage& stage, const std::vector<std::st
   spec.on_stderr_line = [&log](std::string_view line) { log.PlainLine(line); };
   const auto exit = process::RunChild(spec, {context_.interrupt, context_.kill});
   for (StageTiming& timing : log.TakeTimings()) timings_.push_back(std::move(timing));
-  return Timed(stage, start, OutcomeOf(stage, exit, log.FirstError()));
+  absl::Status outcome = OutcomeOf(stage, exit, log.FirstError());
+  if (absl::IsFailedPrecondition(outcome) && !log.MissingVariables().empty()) {
+    outcome = WantsVariables(stage, log.MissingVariables());
+  }
+  return Timed(stage, start, std::move(outcome));
 }
 
 absl::StatusOr<std::string> TerraformSession::Capture(const Stage& stage,

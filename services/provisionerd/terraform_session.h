@@ -11,6 +11,7 @@
 #include "libs/clock/clock.h"
 #include "libs/process/child_process.h"
 #include "services/provisionerd/engine.h"
+#include "services/provisionerd/init_cache.h"
 #include "services/provisionerd/terraform_env.h"
 #include "services/provisionerd/terraform_log.h"
 
@@ -30,6 +31,9 @@ struct TerraformConfig {
   absl::Duration command_timeout = absl::Hours(2);
 };
 
+// The reason of a failure for want of a value for a template's variable.
+inline constexpr char kRequiredVariables[] = "REQUIRED_TEMPLATE_VARIABLES";
+
 // The engine's commands of one job, in one working directory. Collects log lines and timings. One
 // thread at a time; the references must outlive it.
 class TerraformSession {
@@ -43,6 +47,15 @@ class TerraformSession {
   TerraformSession(const TerraformConfig& config, const EngineContext& context, clock::Clock& clock,
                    std::string template_dir, LogLevel log_level);
 
+  // Takes what `init` made of the version from the cache, or the turn to make it; errors as
+  // InitCache::Take.
+  absl::StatusOr<InitCache::Claim> ClaimInit(InitCache& cache, const std::string& version) const {
+    return cache.Take(version, Initialised(), context_.interrupt, context_.kill);
+  }
+
+  // Where `init` puts what it makes.
+  InitialisedFiles Initialised() const;
+
   // Creates the session's directories and removes state files that came with the template.
   // INVALID_ARGUMENT if the work directory's path is longer than 60 bytes, INTERNAL if the file
   // system refuses.
@@ -52,7 +65,8 @@ class TerraformSession {
   void SetInputs(const TerraformInputs& inputs);
 
   // Runs a command and logs what it says. FAILED_PRECONDITION with the engine's first error if it
-  // ends with another status than 0; CANCELLED; DEADLINE_EXCEEDED; or RunChild's errors.
+  // ends with another status than 0, or with the reason kRequiredVariables; CANCELLED;
+  // DEADLINE_EXCEEDED; or RunChild's errors.
   absl::Status Run(const Stage& stage, const std::vector<std::string>& args);
 
   // Runs a command and returns what it prints, at most 64 MiB (else RESOURCE_EXHAUSTED); errors as
@@ -82,6 +96,7 @@ class TerraformSession {
   const EngineContext& context_;
   clock::Clock& clock_;
   const std::string template_dir_;
+  const std::string data_dir_;
   const LogLevel log_level_;
   const absl::Duration began_;
   TerraformPlaces places_;
