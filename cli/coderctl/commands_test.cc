@@ -11,6 +11,7 @@
 #include "cli/coderctl/completion.h"
 #include "cli/coderctl/duration_text.h"
 #include "cli/coderctl/lookup.h"
+#include "cli/coderctl/variables_file.h"
 #include "libs/status/error_reason.h"
 
 namespace coder::cli {
@@ -155,6 +156,17 @@ TEST_CASE("a misspelt command is named, and the nearest one offered") {
       CHECK_THAT(errors.text(), Catch::EndsWith(row.said));
     }
   }
+}
+
+TEST_CASE("a variables file is a JSON object") {
+  const auto values = ParseVariables("v.json", R"({"region": "eu", "limit": 3, "zones": ["a"]})");
+  REQUIRE(values.ok());
+  CHECK(*values == VariableValues{{"limit", "3"}, {"region", "eu"}, {"zones", "[\"a\"]"}});
+  for (const char* text : {"", "[]", "region = eu", R"({"region": null})"}) {
+    INFO(text);
+    CHECK(absl::IsInvalidArgument(ParseVariables("v.json", text).status()));
+  }
+  CHECK(absl::IsNotFound(ReadVariablesFile("/nowhere/v.json").status()));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "cli/coderctl/command_line.h"
 #include "cli/coderctl/job_log.h"
 #include "cli/coderctl/lookup.h"
+#include "cli/coderctl/variables_file.h"
 #include "coder/api/v1/template.grpc.pb.h"
 #include "libs/archive/template_archive.h"
 #include "libs/clock/system_clock.h"
@@ -27,6 +28,7 @@ struct PushOptions {
   std::string version_name;
   std::string message;
   std::vector<std::string> variables;
+  std::string variables_file;
   std::vector<std::string> tags;
   bool no_activate = false;
 };
@@ -53,7 +55,21 @@ absl::StatusOr<std::string> UploadArchive(const Session& session,
   return response.file_id();
 }
 
+// What the file and the options give; an option goes before the file.
+absl::StatusOr<VariableValues> Variables(const PushOptions& options) {
+  VariableValues values;
+  if (!options.variables_file.empty()) {
+    ASSIGN_OR_RETURN(values, ReadVariablesFile(options.variables_file));
+  }
+  for (const std::string& text : options.variables) {
+    ASSIGN_OR_RETURN(auto variable, SplitAssignment(text));
+    values[variable.first] = variable.second;
+  }
+  return values;
+}
+
 absl::StatusOr<std::string> CreateVersion(const Session& session, const PushOptions& options,
+                                          const VariableValues& variables,
                                           const std::string& organization_id,
                                           const std::string& template_id,
                                           const std::string& file_id) {
@@ -68,11 +84,10 @@ absl::StatusOr<std::string> CreateVersion(const Session& session, const PushOpti
     ASSIGN_OR_RETURN(auto tag, SplitAssignment(text));
     (*request.mutable_tags())[tag.first] = tag.second;
   }
-  for (const std::string& text : options.variables) {
-    ASSIGN_OR_RETURN(auto variable, SplitAssignment(text));
-    api::v1::VariableValue* value = request.add_variables();
-    value->set_name(variable.first);
-    value->set_value(variable.second);
+  for (const auto& [name, value] : variables) {
+    api::v1::VariableValue* variable = request.add_variables();
+    variable->set_name(name);
+    variable->set_value(value);
   }
   ASSIGN_OR_RETURN(
       api::v1::CreateTemplateVersionResponse response,
@@ -104,6 +119,7 @@ std::string DirectoryName(const std::string& directory) {
 }
 
 absl::Status Push(const CommandLine& line, const PushOptions& options) {
+  ASSIGN_OR_RETURN(const VariableValues variables, Variables(options));
   ASSIGN_OR_RETURN(std::string archive, archive::PackTemplate(options.directory));
   ASSIGN_OR_RETURN(Session session, line.Connect());
   ASSIGN_OR_RETURN(api::v1::Organization organization,
@@ -116,8 +132,8 @@ absl::Status Push(const CommandLine& line, const PushOptions& options) {
   const std::string template_id = existing.ok() ? existing->id() : "";
   std::cerr << "uploading " << archive.size() << " bytes of " << options.directory << "\n";
   ASSIGN_OR_RETURN(std::string file_id, UploadArchive(session, organization.id(), archive));
-  ASSIGN_OR_RETURN(std::string version_id,
-                   CreateVersion(session, options, organization.id(), template_id, file_id));
+  ASSIGN_OR_RETURN(std::string version_id, CreateVersion(session, options, variables,
+                                                         organization.id(), template_id, file_id));
   if (template_id.empty()) {
     RETURN_IF_ERROR(CreateTemplate(session, organization.id(), name, version_id));
     std::cerr << "created template " << name << "\n";
@@ -223,7 +239,10 @@ void AddPush(CLI::App& templates, CommandLine& line) {
       ->check(CLI::IsMember({"terraform", "echo"}));
   command->add_option("--version-name", push->version_name, "Name of the version (made up)");
   command->add_option("--message", push->message, "What changed");
-  command->add_option("--variable", push->variables, "Terraform variable, name=value");
+  command->add_option("--variable", push->variables,
+                      "Terraform variable, name=value; one not given keeps the active version's");
+  command->add_option("--variables-file", push->variables_file,
+                      "JSON object of Terraform variables; --variable goes before it");
   command->add_option("--tag", push->tags, "Which provisioners may run it, name=value");
   command->add_flag("--no-activate", push->no_activate, "Do not make it the active version");
 }

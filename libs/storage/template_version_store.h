@@ -19,8 +19,9 @@ class TemplateVersionStore {
  public:
   virtual ~TemplateVersionStore() = default;
 
-  /// Stores the version and queues its import now. With a `request` that was made before, returns
-  /// the version made then.
+  /// Stores the version and queues its import now. A variable without a value takes the one that
+  /// the template's active version was given. With a `request` that was made before, returns the
+  /// version made then.
   ///   NOT_FOUND         the organization, the template (in it), or the file (of the creator)
   ///   ALREADY_EXISTS    reason VERSION_NAME_TAKEN: another version of the template has the name
   ///   INVALID_ARGUMENT  reason PROVISIONER_MISMATCH: the template's versions are for another

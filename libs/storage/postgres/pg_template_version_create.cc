@@ -39,6 +39,15 @@ constexpr char kInsertVariable[] = R"sql(
   INSERT INTO template_version_variables (template_version_id, name, sensitive, sealed_value)
   VALUES ($1, $2, true, $3))sql";
 
+// Values that were given to the active version and not to this one. They stay sealed: the seal is
+// of the value alone.
+constexpr char kCarryVariables[] = R"sql(
+  INSERT INTO template_version_variables (template_version_id, name, sensitive, sealed_value)
+  SELECT $1, v.name, true, v.sealed_value
+  FROM templates t JOIN template_version_variables v ON v.template_version_id = t.active_version_id
+  WHERE t.id = $2 AND v.sealed_value IS NOT NULL
+  ON CONFLICT (template_version_id, name) DO NOTHING)sql";
+
 absl::Status CheckTemplate(pg::Transaction& tx, const NewTemplateVersion& version) {
   if (!version.template_id) return absl::OkStatus();
   const std::string id = version.template_id->ToString();
@@ -94,6 +103,7 @@ absl::Status Insert(pg::Transaction& tx, const NewTemplateVersion& version) {
   for (const SealedValue& variable : version.variables) {
     statements.Add(kInsertVariable, {id, variable.name, pg::Bytea{variable.sealed}});
   }
+  if (template_id) statements.Add(kCarryVariables, {id, template_id});
   return Explain(tx.Execute(statements).status(), version);
 }
 

@@ -64,6 +64,27 @@ TEST_CASE("a version is created with a waiting import and its sealed variables")
   CHECK(row.Get<bool>(0, 1));
 }
 
+TEST_CASE("a version keeps the values of the active one that it is not given") {
+  TemplateFixture f;
+  f.world.Run(
+      "INSERT INTO template_version_variables (template_version_id, name, sealed_value) "
+      "SELECT t.active_version_id, v.name, v.sealed::bytea FROM templates t, "
+      "(VALUES ('region', 'eu'), ('token', 'old'), ('unset', NULL)) AS v (name, sealed) "
+      "WHERE t.id = $1",
+      {f.world.template_id.ToString()});
+  NewTemplateVersion version = f.NewVersion("v2");
+  version.variables = {{"token", "new"}};
+  REQUIRE_THAT(f.versions.Create(version, std::nullopt, Ample()), IsOk());
+  const pg::Result rows = f.world.Run(
+      "SELECT name, sealed_value FROM template_version_variables WHERE template_version_id = $1 "
+      "ORDER BY name",
+      {version.id.ToString()});
+  REQUIRE(rows.size() == 2);
+  CHECK(rows.Get<std::string>(0, 0) == "region");
+  CHECK(rows.Get<pg::Bytea>(0, 1).bytes == "eu");
+  CHECK(rows.Get<pg::Bytea>(1, 1).bytes == "new");
+}
+
 TEST_CASE("a version must fit what it refers to") {
   TemplateFixture f;
   NewTemplateVersion version = f.NewVersion("v2");
