@@ -7,7 +7,7 @@ import sys
 from deploy.local import launcher
 from tests.bench import bench
 from tests.faults import verb as fault_suite
-from tools.dev import say, work
+from tools.dev import fuzz, say, work
 
 
 def _verb(verbs, name, action, text, *examples):
@@ -59,6 +59,13 @@ def _add_work(verbs):
     sim.add_argument("--seeds", type=int, default=5000, help="how many to run (default: 5000)")
     sim.add_argument("--from", type=int, default=0, dest="first", help="the first seed (default: 0)")
     sim.add_argument("--seed", type=int, help="run only this one")
+
+    fuzzer = _verb(verbs, "fuzz", fuzz.run,
+                   "Gives the functions that must stand any bytes (packs of events and filters, resume tokens,\n"
+                   "schedules, template archives) inputs that libFuzzer makes up. An input that breaks one is kept.",
+                   "./dev fuzz", "./dev fuzz pack --seconds 600")
+    fuzzer.add_argument("target", nargs="?", help="only this one (default: all)")
+    fuzzer.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
 
     _verb(verbs, "tools", work.tools,
           "Builds the pinned engine, provider and clients, and prints where they are, tab-separated.",
