@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cli/coderctl/lookup.h"
 #include "libs/events/proto_time.h"
 #include "libs/events/resume_token.h"
 
