@@ -79,7 +79,7 @@ TEST_CASE("a version keeps the values of the active one that it is not given") {
       "SELECT name, sealed_value FROM template_version_variables WHERE template_version_id = $1 "
       "ORDER BY name",
       {version.id.ToString()});
-  REQUIRE(rows.size() == 2);
+  REQUIRE(rows.rows() == 2);
   CHECK(rows.Get<std::string>(0, 0) == "region");
   CHECK(rows.Get<pg::Bytea>(0, 1).bytes == "eu");
   CHECK(rows.Get<pg::Bytea>(1, 1).bytes == "new");
