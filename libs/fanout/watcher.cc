@@ -65,14 +65,14 @@ bool Watcher::Refill() {
     return false;
   }
   if (!bounds) return false;
-  pending_.assign(spans.begin(), spans.end());
+  pending_ = std::move(spans);
   return true;
 }
 
 void Watcher::Examine(size_t max_bytes, std::vector<Run>& runs) {
   size_t bytes = 0;
-  while (!pending_.empty()) {
-    Ring::Span& span = pending_.front();
+  for (; examined_ < pending_.size(); ++examined_) {
+    Ring::Span& span = pending_[examined_];
     for (; span.from <= span.pack->last_position(); ++span.from) {
       const events::EventSlice& event = span.pack->at(span.from);
       const bool admitted =
@@ -88,8 +88,11 @@ void Watcher::Examine(size_t max_bytes, std::vector<Run>& runs) {
       cursor_ = span.from;
       cursor_pack_ = span.pack;
     }
-    pending_.pop_front();
+    span.pack.reset();
   }
+  // Not only emptied: an idle watch is to hold nothing.
+  pending_ = {};
+  examined_ = 0;
 }
 
 void Watcher::Append(const Ring::Span& span, const events::EventSlice& event, int64_t position,

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -115,9 +114,10 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   WatchHub& hub_;
   const Options options_;
   mutable std::mutex mu_;
-  // Packs taken from the ring or the log that hold positions above the cursor; dropped when
-  // examined.
-  std::deque<Ring::Span> pending_;
+  // Packs taken from the ring or the log that hold positions above the cursor; the first
+  // `examined_` are done with.
+  std::vector<Ring::Span> pending_;
+  size_t examined_ = 0;
   std::shared_ptr<const events::WatchRights> rights_;
   absl::Duration rights_checked_at_;
   absl::Duration last_write_at_;

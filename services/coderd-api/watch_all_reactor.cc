@@ -90,7 +90,7 @@ void WatchAllReactor::RunStep() {
   if (phase_ == Phase::kFinished || blocked_) return;
   const absl::Duration now = parts_.clock.MonotonicNow();
   if (IsOver(now) || write_in_flight_) return;
-  if (now < retry_at_) return;
+  if (now < retry_at_) return parts_.sessions.ExpectTick();
   retries_ = false;
   if (ready_) {
     const auto message = std::move(*ready_);
@@ -140,6 +140,7 @@ void WatchAllReactor::RunBlocking(std::function<void()> task) {
 void WatchAllReactor::RetryIn(absl::Duration delay) {
   retry_at_ = parts_.clock.MonotonicNow() + delay;
   retries_ = true;
+  parts_.sessions.ExpectTick();
 }
 
 void WatchAllReactor::Admit() {
@@ -172,6 +173,7 @@ absl::Status WatchAllReactor::AdmitCall() {
            .ok()) {
     return absl::InvalidArgumentError("watch builds: the request is too large or no message");
   }
+  request_.Clear();
   ASSIGN_OR_RETURN(terms_, ReadWatchTerms(request));
   if (!parts_.pump.primed()) return LogUnreachable();
   {
@@ -362,6 +364,8 @@ void WatchAllReactor::OnWriteDone(bool ok) {
   } else {
     write_failed_ = true;
   }
+  // An idle watch holds no message.
+  buffer_.Clear();
   if (watcher) watcher->WriteDone();
   write_in_flight_ = false;
   // The next write follows in this thread of gRPC's: handing it to another would cost more than it

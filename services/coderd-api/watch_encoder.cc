@@ -15,6 +15,10 @@ constexpr char kPosition = 0x08;    // WatchedBuildEvent.position
 constexpr char kEvent = 0x12;       // WatchedBuildEvent.event
 constexpr char kUnreadable = 0x1a;  // WatchedBuildEvent.unreadable
 constexpr char kEvents = 0x0a;      // WatchAllWorkspaceBuildsResponse.events
+constexpr char kToken = 0x12;       // WatchAllWorkspaceBuildsResponse.resume_token
+
+// Up to here copying a message into one slice costs less than sending it in two.
+constexpr size_t kSmallMessage = 2048;
 
 void AppendVarint(uint64_t value, std::string& out) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
@@ -90,6 +94,10 @@ std::shared_ptr<const EncodedPack> WatchEncoder::EncodePack(
 }
 
 grpc::ByteBuffer WatchEncoder::Encode(const fanout::Step& step) {
+  const std::string text = events::EncodeResumeToken(step.token);
+  std::string token(1, kToken);
+  AppendVarint(text.size(), token);
+  token.append(text);
   std::vector<grpc::Slice> slices;
   slices.reserve(step.runs.size() + 1);
   for (const fanout::Run& run : step.runs) {
@@ -99,9 +107,15 @@ grpc::ByteBuffer WatchEncoder::Encode(const fanout::Step& step) {
     const size_t end = encoded->offsets[first + static_cast<size_t>(run.events)];
     slices.push_back(encoded->bytes.sub(begin, end));
   }
-  v1::WatchAllWorkspaceBuildsResponse rest;
-  rest.set_resume_token(events::EncodeResumeToken(step.token));
-  slices.emplace_back(rest.SerializeAsString());
+  if (slices.size() == 1 && slices.front().size() < kSmallMessage) {
+    const grpc::Slice& event = slices.front();
+    grpc_slice joined = grpc_slice_malloc(event.size() + token.size());
+    std::copy_n(event.begin(), event.size(), GRPC_SLICE_START_PTR(joined));
+    std::copy_n(token.begin(), token.size(), GRPC_SLICE_START_PTR(joined) + event.size());
+    const grpc::Slice whole(joined, grpc::Slice::STEAL_REF);
+    return grpc::ByteBuffer(&whole, 1);
+  }
+  slices.emplace_back(token);
   return grpc::ByteBuffer(slices.data(), slices.size());
 }
 

@@ -184,7 +184,7 @@ struct WatchServiceFixture {
                  clock,
                  [this](absl::Duration now) {
                    hub.Tick(now);
-                   metrics.Show(sessions.Tick(now));
+                   if (const auto watches = sessions.Tick(now)) metrics.Show(*watches);
                    metrics.Show(hub.ring().bounds(), pump);
                  },
                  [](const events::Pack&) {}};

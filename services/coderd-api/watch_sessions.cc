@@ -10,6 +10,7 @@ namespace {
 
 constexpr absl::Duration kCheckLimit = absl::Seconds(2);
 constexpr absl::Duration kSnapshotRetry = absl::Seconds(1);
+constexpr absl::Duration kQuietTick = absl::Seconds(1);
 
 absl::Status TooMany(int limit, absl::string_view what) {
   return status::WithReason(
@@ -75,7 +76,10 @@ std::vector<std::shared_ptr<WatchSession>> WatchSessions::All() const {
   return {sessions_.begin(), sessions_.end()};
 }
 
-WatchCounts WatchSessions::Tick(absl::Duration now) {
+std::optional<WatchCounts> WatchSessions::Tick(absl::Duration now) {
+  // Thousands of quiet sessions have only limits of seconds to watch over.
+  if (!is_tick_expected_.exchange(false) && now - ticked_at_ < kQuietTick) return std::nullopt;
+  ticked_at_ = now;
   WatchCounts counts;
   for (const auto& session : All()) ++counts[session->Tick(now)];
   return counts;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -63,8 +65,10 @@ class WatchSessions {
   absl::Status BeginSnapshot();
   void EndSnapshot();
 
-  /// Lets time pass for every session; what they do.
-  WatchCounts Tick(absl::Duration now);
+  /// Lets time pass for every session, once a second, and now if one expects it; what they do then.
+  std::optional<WatchCounts> Tick(absl::Duration now);
+  /// A session waits for the next tick, to try something again. Never waits.
+  void ExpectTick() { is_tick_expected_ = true; }
   /// Ends every session and admits no other.
   void Drain();
   /// Asks anew, in one go, who all callers are, and tells their sessions. Errors are those of
@@ -83,6 +87,9 @@ class WatchSessions {
   std::map<std::string, int> per_caller_;
   int snapshots_ = 0;
   bool draining_ = false;
+  std::atomic<bool> is_tick_expected_ = false;
+  // Of the thread that ticks.
+  absl::Duration ticked_at_ = -absl::InfiniteDuration();
 };
 
 }  // namespace coder::api

@@ -76,7 +76,7 @@ void WireWatch(Wiring& wiring) {
       EventFeed::Options{.nats_url = config.nats_url.Reveal()}, pump, wiring.hints(), clock,
       [&hub, &pump, &sessions, &metrics, &grpc, serving = false](absl::Duration now) mutable {
         hub.Tick(now);
-        metrics.Show(sessions.Tick(now));
+        if (const auto watches = sessions.Tick(now)) metrics.Show(*watches);
         metrics.Show(hub.ring().bounds(), pump);
         if (pump.primed() != serving) grpc.SetServing(WatchService::kName, serving = !serving);
       },
