@@ -35,7 +35,7 @@ class Reader {
         caller_(std::move(caller)),
         sends_per_watch_(sends_per_watch) {}
 
-  void Run() {
+  void ReadAll() {
     while (token_.position < kEvents) {
       auto opened = hub_.Open({.caller_id = caller_,
                                .rights = Everything(),
@@ -156,7 +156,7 @@ TEST_CASE("a ring that everyone uses at once loses nothing and wakes everybody")
     (void)hub.watches();
   }));
   std::vector<std::jthread> reading;
-  for (auto& reader : readers) reading.emplace_back([&reader] { reader->Run(); });
+  for (auto& reader : readers) reading.emplace_back([&reader] { reader->ReadAll(); });
 
   std::mt19937 random(1);
   pump.StreamUp();
