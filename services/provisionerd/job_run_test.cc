@@ -218,6 +218,7 @@ TEST_CASE("a cancel interrupts but does not kill") {
                      fixture.clock.MonotonicNow());
   fixture.clock.AwaitWaiters(1);
   fixture.clock.Advance(absl::Seconds(10));
+  fixture.client.AwaitHeartbeats(1);
   fixture.clock.AwaitWaiters(1);
   CHECK(keeper.cause() == StopCause::kCancel);
   CHECK(keeper.interrupt().stop_requested());

@@ -86,6 +86,7 @@ INSERT INTO outbox (workspace_id, workspace_version, payload) VALUES (gen_random
 INSERT INTO build_event_packs (first_position, last_position, epoch, last_event_id, payload, committed_at)
   VALUES (1, 2, 1, 2, 'pack', now());)sql"},
       {5, ""},
+      {6, ""},
   };
   return *rows;
 }
