@@ -1,7 +1,10 @@
 #include "libs/jetstream/connection.h"
 
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "libs/jetstream/nats_status.h"
 
 namespace coder::jetstream {
@@ -32,8 +35,31 @@ void OnError(natsConnection*, natsSubscription*, natsStatus status, void* self) 
       {ConnectionEvent::Kind::kError, natsStatus_GetText(status)});
 }
 
+std::vector<std::string> ServersOf(const std::string& url) {
+  return absl::StrSplit(url, absl::ByAnyChar(", "), absl::SkipEmpty());
+}
+
+// The addresses without the credentials they may hold.
+std::string WithoutCredentials(const std::string& url) {
+  std::vector<std::string> servers = ServersOf(url);
+  for (std::string& server : servers) {
+    const size_t scheme = server.find("://");
+    const size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+    const size_t at = server.rfind('@');
+    if (at != std::string::npos && at >= begin) server.erase(begin, at + 1 - begin);
+  }
+  return absl::StrJoin(servers, ",");
+}
+
+natsStatus SetServers(const std::string& url, natsOptions* into) {
+  const std::vector<std::string> servers = ServersOf(url);
+  std::vector<const char*> names;
+  for (const std::string& server : servers) names.push_back(server.c_str());
+  return natsOptions_SetServers(into, names.data(), static_cast<int>(names.size()));
+}
+
 natsStatus Configure(const Connection::Options& o, Connection* self, natsOptions* into) {
-  natsStatus s = natsOptions_SetURL(into, o.url.c_str());
+  natsStatus s = SetServers(o.url, into);
   const auto then = [&s](natsStatus next) {
     if (s == NATS_OK) s = next;
   };
@@ -67,12 +93,14 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Connect(const Options& o
   if (s == NATS_OK) s = Configure(options, connection.get(), configured);
   if (s == NATS_OK) s = natsConnection_Connect(&connection->nats_, configured);
   natsOptions_Destroy(configured);
-  if (s != NATS_OK) return ToStatus(s, jsErrCode(0), "connect to nats at " + options.url);
+  if (s != NATS_OK)
+    return ToStatus(s, jsErrCode(0), "connect to nats at " + WithoutCredentials(options.url));
   jsOptions js;
   jsOptions_Init(&js);
   js.Wait = kRequestMilliseconds;
   s = natsConnection_JetStream(&connection->js_, connection->nats_, &js);
-  if (s != NATS_OK) return ToStatus(s, jsErrCode(0), "open jetstream at " + options.url);
+  if (s != NATS_OK)
+    return ToStatus(s, jsErrCode(0), "open jetstream at " + WithoutCredentials(options.url));
   connection->Record({ConnectionEvent::Kind::kConnected, ""});
   return connection;
 }

@@ -101,6 +101,15 @@ TEST_CASE("a connection that cannot be made says why") {
   CHECK(refused.status().code() == absl::StatusCode::kUnavailable);
 }
 
+TEST_CASE("of several servers any will do, and the credentials in an address are not told") {
+  testing::NatsServer server;
+  const std::string nobody = "nats://user:secret@127.0.0.1:1";
+  CHECK(Connection::Connect({.url = nobody + ", " + server.url(), .name = "test"}).ok());
+  const auto refused = Connection::Connect({.url = nobody + ",127.0.0.1:2", .name = "test"});
+  CHECK(refused.status().message() ==
+        "connect to nats at nats://127.0.0.1:1,127.0.0.1:2: No server available for connection");
+}
+
 TEST_CASE("a stream is made once, repaired when it differs, and read and purged") {
   testing::NatsServer server;
   const auto connection = Connected(server);
