@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "libs/lifecycle/ids.h"
 #include "libs/lifecycle/new_build.h"
@@ -15,6 +17,18 @@ namespace coder::storage {
 absl::StatusOr<lifecycle::NewBuildContext> LockForNewBuild(pg::Transaction& tx,
                                                            const lifecycle::WorkspaceId& workspace,
                                                            lifecycle::BuildRequest request);
+
+/// A further build of a workspace.
+struct NewBuildOrder {
+  lifecycle::WorkspaceId workspace;
+  lifecycle::BuildRequest request;
+};
+
+/// Reads the same for many workspaces, each named once, whose rows the caller has locked in an
+/// earlier statement of `tx`: one for each order, in order. Two round trips for all together.
+/// Errors are those of LockForNewBuild, for the first workspace that has one.
+absl::StatusOr<std::vector<lifecycle::NewBuildContext>> ReadForNewBuilds(
+    pg::Transaction& tx, std::vector<NewBuildOrder> orders);
 
 /// Reads the same for the first build of a workspace that `owner` is about to have: the template's
 /// row is locked against change until `tx` ends. One round trip. NOT_FOUND when the template, which

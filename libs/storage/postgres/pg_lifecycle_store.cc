@@ -143,9 +143,10 @@ class Batch {
   absl::Status Run(absl::Time tick, const std::vector<LifecycleProposal>& proposals) {
     RETURN_IF_ERROR(LockAndDecide(tick, proposals));
     RETURN_IF_ERROR(DropRecordedActions());
+    RETURN_IF_ERROR(ReadContexts());
     for (size_t i = 0; i < rows_.size(); ++i) {
       Note(rows_[i], decisions_[i]);
-      RETURN_IF_ERROR(Prepare(rows_[i], decisions_[i]));
+      Prepare(rows_[i], decisions_[i]);
     }
     RETURN_IF_ERROR(InsertBuilds(tx_, builds_));
     if (!dormant_.empty()) {
@@ -217,24 +218,37 @@ class Batch {
     }
   }
 
-  absl::Status Prepare(const LifecycleRow& row, const Decision& decision) {
-    if (decision.action == LifecycleAction::kNone) return absl::OkStatus();
-    LifecycleResult result{.outcome = LifecycleOutcome::kApplied, .detail = decision.explanation};
-    if (decision.action != LifecycleAction::kMarkDormant) {
-      ASSIGN_OR_RETURN(result, PlanBuild(row, decision));
+  static bool CausesBuild(const Decision& decision) {
+    return decision.action != LifecycleAction::kNone &&
+           decision.action != LifecycleAction::kMarkDormant;
+  }
+
+  absl::Status ReadContexts() {
+    std::vector<NewBuildOrder> orders;
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      if (!CausesBuild(decisions_[i])) continue;
+      orders.push_back({.workspace = rows_[i].workspace_id,
+                        .request = {.transition = TransitionOf(decisions_[i].action)}});
     }
+    ASSIGN_OR_RETURN(std::vector<lifecycle::NewBuildContext> read, ReadForNewBuilds(tx_, orders));
+    for (size_t i = 0; i < read.size(); ++i) {
+      contexts_.emplace(orders[i].workspace, std::move(read[i]));
+    }
+    return absl::OkStatus();
+  }
+
+  void Prepare(const LifecycleRow& row, const Decision& decision) {
+    if (decision.action == LifecycleAction::kNone) return;
+    LifecycleResult result{.outcome = LifecycleOutcome::kApplied, .detail = decision.explanation};
+    if (CausesBuild(decision)) result = PlanBuild(row, decision);
     if (result.outcome == LifecycleOutcome::kApplied && decision.kind == LifecycleKind::kDormancy) {
       dormant_.push_back(row.workspace_id);
     }
     outcomes_.push_back({.key = KeyOf(row, decision), .result = std::move(result)});
-    return absl::OkStatus();
   }
 
-  absl::StatusOr<LifecycleResult> PlanBuild(const LifecycleRow& row, const Decision& decision) {
-    lifecycle::BuildRequest request;
-    request.transition = TransitionOf(decision.action);
-    ASSIGN_OR_RETURN(const lifecycle::NewBuildContext context,
-                     LockForNewBuild(tx_, row.workspace_id, request));
+  LifecycleResult PlanBuild(const LifecycleRow& row, const Decision& decision) {
+    const lifecycle::NewBuildContext& context = contexts_.at(row.workspace_id);
     const auto plan = lifecycle::CheckNewBuild(context);
     if (!plan.ok()) {
       const auto reason = status::ReasonOf(plan.status());
@@ -249,7 +263,7 @@ class Batch {
     build.job = lifecycle::JobId(ids_.Next());
     build.workspace = row.workspace_id;
     build.version = context.version.id;
-    build.transition = request.transition;
+    build.transition = context.request.transition;
     build.reason = decision.reason;
     build.initiator = row.owner_id;
     build.plan = *plan;
@@ -279,6 +293,8 @@ class Batch {
   // One for each locked workspace that has a build.
   std::vector<LifecycleRow> rows_;
   std::vector<Decision> decisions_;
+  // Of those that are to have a build.
+  std::map<WorkspaceId, lifecycle::NewBuildContext> contexts_;
   std::vector<BuildToInsert> builds_;
   std::set<lifecycle::OrganizationId> queued_in_;
   std::vector<WorkspaceId> dormant_;
