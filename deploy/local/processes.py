@@ -108,11 +108,11 @@ class Processes:
         return True
 
 
-def answers_http(port, path):
-    """Whether GET http://127.0.0.1:port/path is answered with 200."""
+def answers_http(port, path, address="127.0.0.1", timeout_s=2):
+    """Whether GET http://address:port/path is answered with 200."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=2) as response:
+        with opener.open(f"http://{address}:{port}{path}", timeout=timeout_s) as response:
             return response.status == 200
     except (urllib.error.URLError, OSError, ValueError):
         return False

@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 
+from deploy.docker import images
 from deploy.local import launcher
 from tests.bench import bench
 from tests.faults import verb as fault_suite
@@ -100,6 +101,7 @@ def parser():
     _add_work(verbs)
     bench.add_verbs(_verb, verbs)
     _add_faults(verbs)
+    images.add_verbs(_verb, verbs)
     return top
 
 
