@@ -7,6 +7,7 @@ import sys
 from deploy.docker import images
 from deploy.local import launcher
 from tests.bench import bench
+from tests.containers import verb as containers
 from tests.faults import verb as fault_suite
 from tools.dev import fuzz, say, work
 
@@ -102,6 +103,7 @@ def parser():
     bench.add_verbs(_verb, verbs)
     _add_faults(verbs)
     images.add_verbs(_verb, verbs)
+    containers.add_verbs(_verb, verbs)
     return top
 
 
