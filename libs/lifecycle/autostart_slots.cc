@@ -8,30 +8,6 @@
 namespace coder::lifecycle {
 namespace {
 
-struct Obstacle {
-  std::string reason;
-  std::string detail;
-};
-
-// Why a slot of this workspace cannot be used now, as far as its owner and template go.
-std::optional<Obstacle> ObstacleAround(const LifecycleSnapshot& snapshot) {
-  switch (snapshot.owner_status) {
-    case UserStatus::kSuspended:
-      return Obstacle{"USER_SUSPENDED", "the owner is suspended"};
-    case UserStatus::kDormant:
-      return Obstacle{"USER_DORMANT", "the owner is dormant until the next login"};
-    case UserStatus::kActive:
-      break;
-  }
-  if (snapshot.dormant_at) {
-    return Obstacle{"WORKSPACE_DORMANT", "the workspace is dormant; activate it to start it"};
-  }
-  if (!snapshot.policy.allow_user_autostart) {
-    return Obstacle{"TEMPLATE_FORBIDS", "the template does not let its users autostart"};
-  }
-  return std::nullopt;
-}
-
 // Why a slot cannot be used now, as far as the newest build goes.
 std::optional<Obstacle> ObstacleInBuild(const LifecycleSnapshot& snapshot) {
   const bool active = !IsFinal(snapshot.job_status);
@@ -52,13 +28,19 @@ std::optional<Obstacle> ObstacleInBuild(const LifecycleSnapshot& snapshot) {
   return std::nullopt;
 }
 
-// Nominal times: the oldest kMaxUnusedSlots of them, and the newest.
+// A nominal time, and what was said against it beforehand.
+struct Slot {
+  absl::Time nominal;
+  std::optional<Obstacle> obstacle;
+};
+
+// Nominal times: the oldest kMaxUnusedSlots of them, and the newest that nothing was said against.
 struct Slots {
-  std::vector<absl::Time> oldest;
+  std::vector<Slot> oldest;
   std::optional<absl::Time> newest;
 };
 
-absl::StatusOr<Slots> SlotsUntil(const LifecycleSnapshot& snapshot, absl::Time tick) {
+absl::StatusOr<Slots> SlotsUntil(const LifecycleSnapshot& snapshot, absl::Time last) {
   const absl::StatusOr<schedule::Cron> cron =
       schedule::Cron::ParseWeekly(snapshot.autostart_schedule);
   if (!cron.ok()) return cron.status();
@@ -70,13 +52,14 @@ absl::StatusOr<Slots> SlotsUntil(const LifecycleSnapshot& snapshot, absl::Time t
   if (snapshot.autostart_decided_until) from = std::max(from, *snapshot.autostart_decided_until);
   Slots slots;
   absl::StatusOr<absl::Time> slot = next(from);
-  for (; slot.ok() && *slot <= tick; slot = next(*slot)) {
-    slots.newest = *slot;
+  for (; slot.ok() && *slot <= last; slot = next(*slot)) {
+    std::optional<Obstacle> obstacle = ObstacleAtSlot(snapshot, *slot, cron->zone());
+    if (!obstacle) slots.newest = *slot;
     if (slots.oldest.size() < kMaxUnusedSlots) {
-      slots.oldest.push_back(*slot);
-    } else if (*slot < tick - snapshot.policy.autostart_catch_up) {
+      slots.oldest.push_back({*slot, std::move(obstacle)});
+    } else if (*slot < last - snapshot.policy.autostart_catch_up) {
       // Those in between are too many to tell and too late to run; only the window still matters.
-      slot = std::max(*slot, tick - snapshot.policy.autostart_catch_up - absl::Nanoseconds(1));
+      slot = std::max(*slot, last - snapshot.policy.autostart_catch_up - absl::Nanoseconds(1));
     }
   }
   if (!slot.ok()) return slot.status();
@@ -85,26 +68,67 @@ absl::StatusOr<Slots> SlotsUntil(const LifecycleSnapshot& snapshot, absl::Time t
 
 }  // namespace
 
+std::optional<Obstacle> ObstacleAround(const LifecycleSnapshot& snapshot) {
+  switch (snapshot.owner_status) {
+    case UserStatus::kSuspended:
+      return Obstacle{"USER_SUSPENDED", "the owner is suspended"};
+    case UserStatus::kDormant:
+      return Obstacle{"USER_DORMANT", "the owner is dormant until the next login"};
+    case UserStatus::kActive:
+      break;
+  }
+  if (snapshot.dormant_at) {
+    return Obstacle{"WORKSPACE_DORMANT", "the workspace is dormant; activate it to start it"};
+  }
+  if (!snapshot.policy.allow_user_autostart) {
+    return Obstacle{"TEMPLATE_FORBIDS", "the template does not let its users autostart"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Obstacle> BlackoutAt(const LifecycleSnapshot& snapshot, absl::Time nominal,
+                                   const absl::TimeZone& zone) {
+  const absl::CivilDay day = absl::ToCivilDay(nominal, zone);
+  for (const BlackoutDates& dates : snapshot.blackouts) {
+    if (day < dates.first || dates.last < day) continue;
+    return Obstacle{"BLACKOUT", absl::StrCat("nothing starts from ", FormatDate(dates.first),
+                                             " to ", FormatDate(dates.last),
+                                             dates.reason.empty() ? "" : ": ", dates.reason)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Obstacle> ObstacleAtSlot(const LifecycleSnapshot& snapshot, absl::Time nominal,
+                                       const absl::TimeZone& zone) {
+  if (snapshot.autostart_skip_until && nominal <= *snapshot.autostart_skip_until) {
+    return Obstacle{"SKIP_REQUESTED", "the start was asked to be left out"};
+  }
+  return BlackoutAt(snapshot, nominal, zone);
+}
+
 AutostartFinding FindAutostart(const LifecycleSnapshot& snapshot, absl::Time tick) {
   AutostartFinding finding;
   if (snapshot.autostart_schedule.empty()) return finding;
-  const absl::StatusOr<Slots> slots = SlotsUntil(snapshot, tick);
+  // What is spread is due that much later, and its catch-up window ends that much later.
+  const absl::Time last = tick - snapshot.autostart_offset;
+  const absl::StatusOr<Slots> slots = SlotsUntil(snapshot, last);
   if (!slots.ok()) {
     finding.schedule_error = std::string(slots.status().message());
     return finding;
   }
-  if (!slots->newest) return finding;
   // A slot exactly as old as the window is long still runs.
-  const absl::Time window_begin = tick - snapshot.policy.autostart_catch_up;
+  const absl::Time window_begin = last - snapshot.policy.autostart_catch_up;
   const std::optional<Obstacle> around = ObstacleAround(snapshot);
   const std::optional<Obstacle> in_build = ObstacleInBuild(snapshot);
   const bool stopping =
       snapshot.transition == BuildTransition::kStop && !IsFinal(snapshot.job_status);
-  for (absl::Time slot : slots->oldest) {
+  for (const auto& [slot, obstacle] : slots->oldest) {
     const bool in_window = slot >= window_begin;
     if (slot <= snapshot.build_created_at) {
       finding.unused.push_back(
           {slot, false, "SUPERSEDED", "another build was asked for before the slot was noticed"});
+    } else if (obstacle) {
+      finding.unused.push_back({slot, false, obstacle->reason, obstacle->detail});
     } else if (around) {
       finding.unused.push_back({slot, false, around->reason, around->detail});
     } else if (in_build && !(stopping && in_window)) {
@@ -119,6 +143,7 @@ AutostartFinding FindAutostart(const LifecycleSnapshot& snapshot, absl::Time tic
       finding.unused.push_back({slot, false, "SUPERSEDED", "a later slot was due as well"});
     }
   }
+  if (!slots->newest) return finding;
   const bool open = *slots->newest >= window_begin && *slots->newest > snapshot.build_created_at;
   if (!around && !in_build && open) finding.due = slots->newest;
   return finding;

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "libs/lifecycle/autostart_retry.h"
 #include "libs/lifecycle/autostart_slots.h"
 
 namespace coder::lifecycle {
@@ -14,8 +15,8 @@ namespace {
 // A workspace whose deletion failed is tried again after a day, not each minute.
 constexpr absl::Duration kDeleteRetry = absl::Hours(24);
 
-constexpr absl::string_view kKinds[] = {"autostart", "autostop", "failed_cleanup", "dormancy",
-                                        "autodelete"};
+constexpr absl::string_view kKinds[] = {"autostart", "autostop",   "failed_cleanup",
+                                        "dormancy",  "autodelete", "autostop_reminder"};
 
 std::string Utc(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
@@ -95,6 +96,37 @@ std::optional<Decision> Autodelete(const LifecycleSnapshot& snapshot, absl::Time
                           " and was to be deleted at ", Utc(*snapshot.deleting_at)));
 }
 
+std::optional<Decision> Reminder(const LifecycleSnapshot& snapshot, absl::Time tick) {
+  const auto& before = snapshot.policy.autostop_reminder;
+  const bool running = snapshot.transition == BuildTransition::kStart &&
+                       snapshot.job_status == JobStatus::kSucceeded && !snapshot.dormant_at;
+  if (!before || !running || !snapshot.deadline || snapshot.autostop_reminded) return std::nullopt;
+  if (tick < *snapshot.deadline - *before) return std::nullopt;
+  return Due(LifecycleAction::kRemind, LifecycleKind::kAutostopReminder, BuildReason::kAutostop,
+             *snapshot.deadline,
+             absl::StrCat("the workspace stops by itself at ", Utc(*snapshot.deadline),
+                          ", in less than ", absl::FormatDuration(*before)));
+}
+
+std::optional<Decision> Autostart(const LifecycleSnapshot& snapshot,
+                                  const AutostartFinding& autostart, const RetryFinding& retry) {
+  if (retry.due) {
+    Decision decision =
+        Due(LifecycleAction::kStart, LifecycleKind::kAutostart, BuildReason::kAutostart,
+            retry.due->nominal_time,
+            absl::StrCat("attempt ", retry.due->attempt, " of ",
+                         snapshot.policy.autostart_max_attempts, " for the slot at ",
+                         Utc(retry.due->nominal_time), ": the build before it failed"));
+    decision.attempt = retry.due->attempt;
+    return decision;
+  }
+  if (!autostart.due) return std::nullopt;
+  return Due(LifecycleAction::kStart, LifecycleKind::kAutostart, BuildReason::kAutostart,
+             *autostart.due,
+             absl::StrCat("the schedule \"", snapshot.autostart_schedule, "\" fired at ",
+                          Utc(*autostart.due)));
+}
+
 }  // namespace
 
 absl::string_view ToString(LifecycleKind kind) {
@@ -109,24 +141,22 @@ absl::StatusOr<LifecycleKind> ParseLifecycleKind(absl::string_view text) {
   return absl::InvalidArgumentError(
       absl::StrCat("parse lifecycle kind: \"", text,
                    "\" is not known; use one of: autostart, autostop, failed_cleanup, dormancy, "
-                   "autodelete"));
+                   "autodelete, autostop_reminder"));
 }
 
 Decision NextTransition(const LifecycleSnapshot& snapshot, absl::Time tick) {
   if (snapshot.deleted) return {.explanation = "the workspace is deleted"};
   AutostartFinding autostart = FindAutostart(snapshot, tick);
+  RetryFinding retry = FindRetry(snapshot, tick);
   std::optional<Decision> decision = Autostop(snapshot, tick);
-  if (!decision && autostart.due) {
-    decision = Due(LifecycleAction::kStart, LifecycleKind::kAutostart, BuildReason::kAutostart,
-                   *autostart.due,
-                   absl::StrCat("the schedule \"", snapshot.autostart_schedule, "\" fired at ",
-                                Utc(*autostart.due)));
-  }
-  if (!decision) decision = FailedCleanup(snapshot, tick);
+  if (!decision) decision = Autostart(snapshot, autostart, retry);
+  if (!decision && !retry.waits_until) decision = FailedCleanup(snapshot, tick);
   if (!decision) decision = Dormancy(snapshot, tick);
   if (!decision) decision = Autodelete(snapshot, tick);
+  if (!decision) decision = Reminder(snapshot, tick);
   if (!decision) decision = Decision{.explanation = "nothing is due"};
   decision->unused_slots = std::move(autostart.unused);
+  if (retry.unused) decision->unused_slots.push_back(*std::move(retry.unused));
   decision->schedule_error = std::move(autostart.schedule_error);
   return *std::move(decision);
 }

@@ -345,7 +345,8 @@ TEST_CASE("of several rules the first is taken") {
 }
 
 TEST_CASE("kinds have their words") {
-  for (const char* word : {"autostart", "autostop", "failed_cleanup", "dormancy", "autodelete"}) {
+  for (const char* word :
+       {"autostart", "autostop", "failed_cleanup", "dormancy", "autodelete", "autostop_reminder"}) {
     REQUIRE(ParseLifecycleKind(word).ok());
     CHECK(std::string(ToString(*ParseLifecycleKind(word))) == word);
   }

@@ -94,6 +94,9 @@ struct Resource {
 struct Agent {
   static constexpr absl::string_view kName = "agent";
 };
+struct Blackout {
+  static constexpr absl::string_view kName = "blackout";
+};
 }  // namespace id_kind
 
 using OrganizationId = Id<id_kind::Organization>;
@@ -110,5 +113,6 @@ using ProvisionerKeyId = Id<id_kind::ProvisionerKey>;
 using LeaseToken = Id<id_kind::LeaseToken>;
 using ResourceId = Id<id_kind::Resource>;
 using AgentId = Id<id_kind::Agent>;
+using BlackoutId = Id<id_kind::Blackout>;
 
 }  // namespace coder::lifecycle

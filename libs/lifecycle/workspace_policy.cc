@@ -25,6 +25,17 @@ absl::Status CheckDuration(absl::string_view field, absl::Duration value, absl::
                                 absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
+absl::Status CheckDays(absl::string_view field, int32_t days) {
+  if (days >= 0 && days <= kEveryDay) return absl::OkStatus();
+  return Violation(field,
+                   absl::StrCat(days, " is no set of days; use 0 to 127, bit 0 being Monday"));
+}
+
+absl::Status CheckCount(absl::string_view field, int32_t value, int32_t most) {
+  if (value >= 1 && value <= most) return absl::OkStatus();
+  return Violation(field, absl::StrCat(value, " is out of range; use 1 to ", most));
+}
+
 absl::Status CheckOptional(absl::string_view field, const std::optional<absl::Duration>& value,
                            absl::Duration most) {
   return value ? CheckDuration(field, *value, absl::Minutes(1), most) : absl::OkStatus();
@@ -36,11 +47,18 @@ absl::Status CheckWorkspacePolicy(const WorkspacePolicy& policy) {
   RETURN_IF_ERROR(CheckOptional("default_ttl", policy.default_ttl, kMaxDefaultTtl));
   RETURN_IF_ERROR(CheckDuration("activity_bump", policy.activity_bump, absl::ZeroDuration(),
                                 kMaxPolicyDuration));
-  if (policy.autostart_allowed_days < 0 || policy.autostart_allowed_days > kEveryDay) {
-    return Violation("autostart_allowed_days",
-                     absl::StrCat(policy.autostart_allowed_days,
-                                  " is no set of days; use 0 to 127, bit 0 being Monday"));
-  }
+  RETURN_IF_ERROR(CheckDays("autostart_allowed_days", policy.autostart_allowed_days));
+  RETURN_IF_ERROR(CheckDays("autostop_requirement_days", policy.autostop_requirement_days));
+  RETURN_IF_ERROR(CheckCount("autostop_requirement_weeks", policy.autostop_requirement_weeks,
+                             kMaxRequirementWeeks));
+  RETURN_IF_ERROR(CheckDuration("autostart_spread", policy.autostart_spread, absl::ZeroDuration(),
+                                kMaxAutostartSpread));
+  RETURN_IF_ERROR(
+      CheckCount("autostart_max_attempts", policy.autostart_max_attempts, kMaxAutostartAttempts));
+  RETURN_IF_ERROR(CheckDuration("autostart_retry_delay", policy.autostart_retry_delay,
+                                absl::Minutes(1), absl::Hours(1)));
+  RETURN_IF_ERROR(
+      CheckOptional("autostop_reminder", policy.autostop_reminder, kMaxAutostopReminder));
   RETURN_IF_ERROR(CheckOptional("failure_ttl", policy.failure_ttl, kMaxPolicyDuration));
   RETURN_IF_ERROR(CheckOptional("time_til_dormant", policy.time_til_dormant, kMaxPolicyDuration));
   RETURN_IF_ERROR(CheckOptional("time_til_dormant_autodelete", policy.time_til_dormant_autodelete,

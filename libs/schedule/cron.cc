@@ -77,6 +77,8 @@ absl::StatusOr<Cron> Cron::ParseDaily(absl::string_view text) {
 
 std::string Cron::Normalize() const { return text_; }
 
+bool Cron::Names(absl::CivilMinute minute) const { return NextOnTheWall(minute) == minute; }
+
 absl::CivilMinute Cron::NextOnTheWall(absl::CivilMinute from) const {
   for (;;) {
     const absl::CivilDay day(from);

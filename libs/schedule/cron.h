@@ -42,6 +42,9 @@ class Cron {
   /// The first `count` runs strictly after `after`, rising.
   std::vector<absl::Time> NextN(absl::Time after, int count) const;
 
+  /// Whether the fields name this minute on the wall, whatever the clocks do then.
+  bool Names(absl::CivilMinute minute) const;
+
   const absl::TimeZone& zone() const { return zone_; }
 
   /// The fields as sets of bits: minute 0 to 59, hour 0 to 23, weekday 0 (Sunday) to 6.

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "libs/schedule/activity_bump.h"
 #include "libs/schedule/autostop_requirement.h"
+#include "libs/schedule/quiet_hours.h"
 #include "libs/schedule/ttl.h"
 #include "libs/status/error_reason.h"
 
@@ -201,6 +202,16 @@ TEST_CASE("the maximum deadline falls into the quiet hours of a demanded day") {
   const auto auckland = Cron::ParseDaily("CRON_TZ=Pacific/Auckland 0 12 * * *");
   const absl::Time sunday = kNow - absl::Hours(15);
   CHECK(Utc(*MaxDeadline({.days = kMonday}, *auckland, sunday)) == "2024-03-03T23:00:00Z");
+}
+
+TEST_CASE("a user's quiet hours hold where the deployment lets users choose") {
+  const QuietHoursTerms free{.default_schedule = "CRON_TZ=UTC 0 2 * * *"};
+  const QuietHoursTerms fixed{.default_schedule = "CRON_TZ=UTC 0 2 * * *", .users_choose = false};
+  const std::string own = "CRON_TZ=Europe/Berlin 0 3 * * *";
+  CHECK(QuietHoursOf(own, free).Normalize() == own);
+  CHECK(QuietHoursOf(own, fixed).Normalize() == fixed.default_schedule);
+  CHECK(QuietHoursOf(std::nullopt, free).Normalize() == free.default_schedule);
+  CHECK(QuietHoursOf("no schedule", free).Normalize() == free.default_schedule);
 }
 
 }  // namespace
