@@ -92,6 +92,17 @@ struct BuildWork {
   /// Those of the workspace's previous build.
   std::vector<NamedValue> previous_parameters;
   bool debug = false;
+  /// When the rule that asked for the build was due, at the workspace's place in the spread window;
+  /// absent for what people ask for and for retries.
+  std::optional<absl::Time> due_at;
+};
+
+/// A build that has just ended well.
+struct CompletedBuild {
+  lifecycle::BuildReason reason = lifecycle::BuildReason::kInitiator;
+  absl::Time completed_at;
+  /// As BuildWork::due_at.
+  std::optional<absl::Time> due_at;
 };
 
 /// A job on its way to whoever now holds its lease.

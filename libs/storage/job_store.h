@@ -88,11 +88,11 @@ class JobStore {
                                       clock::Deadline deadline) = 0;
 
   /// Ends a build well, its resources under its own transition: a start gets its deadline, a delete
-  /// deletes the workspace, and the next autostart is computed again. Otherwise as CompleteImport.
-  virtual absl::Status CompleteBuild(const LeaseClaim& claim,
-                                     const std::vector<ResourceRecord>& resources,
-                                     const std::vector<StageTiming>& timings,
-                                     clock::Deadline deadline) = 0;
+  /// deletes the workspace, and the next autostart is computed again. Nothing is returned when the
+  /// same lease has ended it well before. Otherwise as CompleteImport.
+  virtual absl::StatusOr<std::optional<CompletedBuild>> CompleteBuild(
+      const LeaseClaim& claim, const std::vector<ResourceRecord>& resources,
+      const std::vector<StageTiming>& timings, clock::Deadline deadline) = 0;
 
   /// Ends a job badly, or as canceled when that was asked for. OK, with nothing changed, when the
   /// same lease has already ended it badly. LEASE_LOST.

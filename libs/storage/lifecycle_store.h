@@ -23,6 +23,8 @@ struct AppliedProposals {
   std::vector<LifecycleResult> results;
   /// Where this call queued builds: their provisioners may be woken.
   std::set<lifecycle::OrganizationId> queued_in;
+  /// Whether this call wrote events: the relay may be poked.
+  bool wrote_events = false;
 };
 
 /// The outcome reasons that are not the domain's (lifecycle::UnusedSlot) nor a refused build's

@@ -58,6 +58,8 @@ struct WorkspaceRecord {
   /// Normalised; empty: does not start by itself.
   std::string autostart_schedule;
   std::optional<absl::Time> next_start_at;
+  /// Nominal autostarts up to this one are left out.
+  std::optional<absl::Time> autostart_skip_until;
   std::optional<absl::Duration> ttl;
   lifecycle::AutomaticUpdates automatic_updates = lifecycle::AutomaticUpdates::kNever;
   absl::Time last_used_at;
@@ -157,6 +159,9 @@ struct OutcomeRecord {
   std::string detail;
   std::optional<lifecycle::BuildId> build;
   absl::Time decided_at;
+  /// With a build: how its job stands now, and its number.
+  std::optional<lifecycle::JobStatus> build_status;
+  int32_t build_number = 0;
 };
 
 }  // namespace coder::storage

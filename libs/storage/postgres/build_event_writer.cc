@@ -52,6 +52,8 @@ events::v1::BuildEventKind ToProto(BuildEventKind kind) {
       return events::v1::BUILD_EVENT_KIND_LATE_STATE_STORED;
     case BuildEventKind::kLateStateResolved:
       return events::v1::BUILD_EVENT_KIND_LATE_STATE_RESOLVED;
+    case BuildEventKind::kAutostopReminder:
+      return events::v1::BUILD_EVENT_KIND_AUTOSTOP_REMINDER;
   }
   return events::v1::BUILD_EVENT_KIND_UNSPECIFIED;
 }

@@ -17,6 +17,8 @@ enum class BuildEventKind : uint8_t {
   kLateStateStored,
   /// A stored late state was adopted or dismissed.
   kLateStateResolved,
+  /// The workspace stops by itself soon; nothing changed.
+  kAutostopReminder,
 };
 
 /// Writes the event of a change of `build` within `tx`, which must have locked the build's

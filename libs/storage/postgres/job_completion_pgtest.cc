@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "libs/schedule/spread.h"
 #include "libs/storage/postgres/job_store_fixture.h"
 
 namespace coder::storage {
@@ -48,6 +49,64 @@ TEST_CASE(
             .Get<bool>(0, 0));
 }
 
+TEST_CASE("a required stop bounds the deadline by the owner's quiet hours") {
+  Fixture f;
+  const schedule::QuietHoursTerms terms{.default_schedule = "CRON_TZ=Asia/Tokyo 0 3 * * *",
+                                        .users_choose = GENERATE(true, false)};
+  PgJobStore store(f.pool, f.ids, terms);
+  const bool chosen = GENERATE(true, false);
+  f.world.Run("UPDATE templates SET autostop_requirement_days = 127");
+  if (chosen) {
+    f.world.Run("UPDATE users SET quiet_hours_schedule = 'CRON_TZ=Europe/Berlin 30 4 * * *'");
+  }
+  const BuildId build = f.PendingBuild("dev");
+  f.world.Run("UPDATE workspaces SET ttl = interval '30 days'");
+  REQUIRE_THAT(store.CompleteBuild(f.AcquiredClaim(), {}, {}, Ample()), IsOk());
+  const bool own = chosen && terms.users_choose;
+  const auto row = f.world.Run(
+      "SELECT deadline = max_deadline AS bounded, "
+      "to_char(max_deadline AT TIME ZONE $2, 'HH24:MI') AS local, "
+      "max_deadline - now() BETWEEN interval '1 hour' AND interval '27 hours' AS near "
+      "FROM workspace_builds WHERE id = $1",
+      {build.ToString(), own ? "Europe/Berlin" : "Asia/Tokyo"});
+  CHECK(row.Get<bool>(0, "bounded"));
+  CHECK(row.Get<std::string>(0, "local") == (own ? "04:30" : "03:00"));
+  CHECK(row.Get<bool>(0, "near"));
+}
+
+TEST_CASE("a build that a rule asked for says when that was due, at both ends") {
+  Fixture f;
+  const BuildId build = f.PendingBuild("dev");
+  f.world.Run("UPDATE templates SET autostart_spread = interval '1 hour'");
+  const std::string reason = GENERATE("autostart", "autostop", "initiator");
+  const int attempt = GENERATE(1, 2);
+  f.world.Run("UPDATE workspace_builds SET reason = $1", {reason});
+  if (reason != "initiator") {
+    f.world.Run(
+        "INSERT INTO lifecycle_outcomes (workspace_id, kind, nominal_at, attempt, outcome, "
+        "build_id) SELECT workspace_id, $2, 'epoch', $3, 'applied', id FROM workspace_builds "
+        "WHERE id = $1",
+        {build.ToString(), reason, attempt});
+  }
+  const auto id = f.world.Run("SELECT id FROM workspaces").Get<std::string>(0, 0);
+  std::optional<absl::Time> due;
+  if (reason != "initiator" && attempt == 1) {
+    due = absl::UnixEpoch() + (reason == "autostart" ? schedule::SpreadOffset(id, absl::Hours(1))
+                                                     : absl::ZeroDuration());
+  }
+  const auto acquired = f.store.AcquireJob(f.terms, Ample());
+  REQUIRE_THAT(acquired, IsOk());
+  REQUIRE(*acquired);
+  CHECK(std::get<BuildWork>((*acquired)->work).due_at == due);
+  const LeaseClaim claim = f.ClaimOf(**acquired);
+  const auto completed = f.store.CompleteBuild(claim, {}, {}, Ample());
+  REQUIRE_THAT(completed, IsOk());
+  REQUIRE(*completed);
+  CHECK((*completed)->due_at == due);
+  CHECK(lifecycle::ToString((*completed)->reason) == reason);
+  CHECK_FALSE(*f.store.CompleteBuild(claim, {}, {}, Ample()));
+}
+
 TEST_CASE("a completed delete deletes the workspace") {
   Fixture f;
   f.PendingBuild("dev", "delete");
@@ -70,7 +129,7 @@ TEST_CASE("a failure ends canceled only when a cancel was asked for") {
   CHECK(view.status == (asked ? JobStatus::kCanceled : JobStatus::kFailed));
   CHECK(view.error == (asked ? "" : "apply: no space"));
   CHECK(f.Events() == (asked ? "RUNNING,CANCELED" : "RUNNING,FAILED"));
-  CHECK(ReasonOf(f.store.CompleteBuild(claim, {}, {}, Ample())) == "LEASE_LOST");
+  CHECK(ReasonOf(f.store.CompleteBuild(claim, {}, {}, Ample()).status()) == "LEASE_LOST");
 }
 
 TEST_CASE("a completed import leaves what builds of the version need") {

@@ -211,7 +211,7 @@ TEST_CASE("an expired lease ends the job with an event, an explanation and its s
   CHECK(f.views.ReadLogs(claim.job, 0, 100, Ample()).value().size() == 5);
   CHECK(f.Events() == "RUNNING,FAILED");
 
-  CHECK(ReasonOf(f.store.CompleteBuild(claim, {}, {}, Ample())) == "LEASE_LOST");
+  CHECK(ReasonOf(f.store.CompleteBuild(claim, {}, {}, Ample()).status()) == "LEASE_LOST");
   CHECK(ReasonOf(f.store.FailJob(claim, {"late"}, {}, Ample())) == "LEASE_LOST");
   const auto late = f.store.StoreSealedState(claim, "late bytes", Ample());
   REQUIRE_THAT(late, IsOk());

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/schedule/spread.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
 
@@ -72,6 +73,13 @@ absl::Status LeaseLost(absl::string_view attempt, const LeaseClaim& claim) {
           attempt, " ", claim.job.ToString(),
           ": its lease is lost; stop the engine, upload its state and forget the job")),
       "LEASE_LOST", {{"job_id", claim.job.ToString()}});
+}
+
+std::optional<absl::Time> DueAt(const pg::Result::Row& row, const lifecycle::WorkspaceId& id) {
+  const auto nominal = row.Get<std::optional<absl::Time>>("nominal_at");
+  if (!nominal || row.Get<std::string>("reason") != "autostart") return nominal;
+  return *nominal +
+         schedule::SpreadOffset(id.ToString(), row.Get<absl::Duration>("autostart_spread"));
 }
 
 }  // namespace coder::storage

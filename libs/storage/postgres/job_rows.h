@@ -54,4 +54,8 @@ absl::StatusOr<LockedJob> LockClaimedJob(pg::Transaction& transaction, const Lea
 /// The refusal of a claim that no longer holds.
 absl::Status LeaseLost(absl::string_view attempt, const LeaseClaim& claim);
 
+/// When the rule that asked for a build was due: from the columns reason, nominal_at (of the first
+/// attempt's outcome) and autostart_spread.
+std::optional<absl::Time> DueAt(const pg::Result::Row& row, const lifecycle::WorkspaceId& id);
+
 }  // namespace coder::storage

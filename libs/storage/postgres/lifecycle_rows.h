@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -16,6 +17,7 @@ struct LifecycleRow {
   lifecycle::WorkspaceId workspace_id;
   lifecycle::UserId owner_id;
   lifecycle::OrganizationId organization_id;
+  lifecycle::BuildId latest_build;
   lifecycle::LifecycleSnapshot snapshot;
   /// The stored prefilter of the autostart rule.
   std::optional<absl::Time> next_start_at;
@@ -27,10 +29,14 @@ struct LifecycleRow {
 std::string SelectLifecycleRows(absl::string_view with, absl::string_view from,
                                 absl::string_view rest);
 
+/// Blackout dates from the columns first_days, last_days and reasons.
+std::vector<lifecycle::BlackoutDates> ReadBlackouts(const pg::Result::Row& row);
+
 /// Reads a row of these columns.
 LifecycleRow ReadLifecycleRow(const pg::Result::Row& row);
 
-/// The first nominal autostart without an outcome, due or not; absent without a schedule and for
+/// When the first nominal autostart without an outcome is due, or was: its time and the spread
+/// offset. Absent without a schedule and for
 /// one that cannot be read or never fires on an allowed day.
 std::optional<absl::Time> FirstUndecidedStart(const lifecycle::LifecycleSnapshot& snapshot);
 

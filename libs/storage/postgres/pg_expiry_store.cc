@@ -5,7 +5,8 @@
 namespace coder::storage {
 namespace {
 
-// Replicas that do this at once delete the same rows; the later one finds them gone.
+// The newest autostart's outcome says which slots are decided. Replicas that do this at once delete
+// the same rows; the later one finds them gone.
 constexpr char kDropExpired[] = R"sql(
 WITH requests AS (
   DELETE FROM idempotent_requests WHERE ctid = ANY (ARRAY(
@@ -17,8 +18,16 @@ WITH requests AS (
     SELECT ctid FROM api_keys WHERE least(expires_at, revoked_at) < now() - interval '30 days'
     LIMIT $1::int))
   RETURNING 1
+), outcomes AS (
+  DELETE FROM lifecycle_outcomes WHERE ctid = ANY (ARRAY(
+    SELECT o.ctid FROM lifecycle_outcomes o WHERE o.decided_at < now() - interval '90 days'
+      AND (o.kind <> 'autostart' OR EXISTS (SELECT FROM lifecycle_outcomes n
+        WHERE n.workspace_id = o.workspace_id AND n.kind = o.kind AND n.nominal_at > o.nominal_at))
+    ORDER BY o.decided_at LIMIT $1::int))
+  RETURNING 1
 )
-SELECT (SELECT count(*) FROM requests) + (SELECT count(*) FROM keys) AS dropped)sql";
+SELECT (SELECT count(*) FROM requests) + (SELECT count(*) FROM keys)
+  + (SELECT count(*) FROM outcomes) AS dropped)sql";
 
 }  // namespace
 

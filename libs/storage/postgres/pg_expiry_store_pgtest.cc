@@ -69,6 +69,27 @@ TEST_CASE("sessions and tokens are forgotten thirty days after their end") {
   CHECK(fixture.Count("api_keys") == before - 2);
 }
 
+TEST_CASE("outcomes are kept for ninety days, and the newest autostart's for good") {
+  Fixture fixture;
+  const std::string workspace = fixture.world.AddWorkspace("dev").ToString();
+  const auto add = [&](const char* kind, int days) {
+    fixture.world.Run(
+        "INSERT INTO lifecycle_outcomes (workspace_id, kind, nominal_at, outcome, decided_at) "
+        "SELECT $1, $2, at, 'applied', at FROM (SELECT now() - $3 * interval '1 day' AS at) t",
+        {workspace, kind, days});
+  };
+  add("autostart", 93);
+  add("autostart", 92);
+  add("autostop", 91);
+  add("autostop", 89);
+  CHECK(fixture.store.DropExpired(100, Soon()).value() == 2);
+  CHECK(fixture.Count("lifecycle_outcomes WHERE kind = 'autostart' AND decided_at > now() - "
+                      "interval '92 days 1 hour'") == 1);
+  CHECK(fixture.Count("lifecycle_outcomes WHERE kind = 'autostop'") == 1);
+  add("autostart", 1);
+  CHECK(fixture.store.DropExpired(100, Soon()).value() == 1);
+}
+
 TEST_CASE("a pass is bounded") {
   Fixture fixture;
   for (int i = 0; i < 5; ++i) fixture.AddRequest("2 days");

@@ -73,7 +73,9 @@ constexpr char kBuildWork[] = R"sql(
   SELECT b.id, b.build_number, b.transition, b.reason, b.log_level = 'debug' AS debug,
     w.id AS workspace_id, w.name AS workspace_name,
     u.id AS owner_id, u.username, u.name AS owner_name, u.email, u.site_roles,
-    t.id AS template_id, t.name AS template_name, v.id AS version_id, v.name AS version_name
+    t.id AS template_id, t.name AS template_name, v.id AS version_id, v.name AS version_name,
+    t.autostart_spread, (SELECT o.nominal_at FROM lifecycle_outcomes o
+     WHERE o.build_id = b.id AND o.attempt = 1 LIMIT 1) AS nominal_at
   FROM workspace_builds b
   JOIN workspaces w ON w.id = b.workspace_id
   JOIN users u ON u.id = w.owner_id
@@ -142,6 +144,7 @@ BuildWork BuildWorkOf(const pg::Result::Row& row) {
   work.version = IdFromColumn<lifecycle::TemplateVersionId>(text("version_id"));
   work.version_name = text("version_name");
   work.debug = row.Get<bool>("debug");
+  work.due_at = DueAt(row, work.workspace);
   return work;
 }
 

@@ -6,6 +6,8 @@
 #include "libs/schedule/autostart.h"
 #include "libs/schedule/autostop_requirement.h"
 #include "libs/schedule/cron.h"
+#include "libs/schedule/quiet_hours.h"
+#include "libs/schedule/spread.h"
 #include "libs/schedule/ttl.h"
 #include "libs/status/status_macros.h"
 #include "libs/storage/postgres/build_event_writer.h"
@@ -44,9 +46,11 @@ constexpr char kAddTags[] = "UPDATE provisioner_jobs SET tags = tags || $2::json
 constexpr char kScheduleFacts[] = R"sql(
   SELECT w.autostart_schedule, w.ttl, w.dormant_at IS NOT NULL AS dormant,
     t.default_ttl, t.allow_user_autostart, t.allow_user_autostop, t.autostart_allowed_days::int,
-    t.autostop_requirement_days::int, t.autostop_requirement_weeks::int,
-    b.created_at AS build_created_at
-  FROM workspaces w JOIN templates t ON t.id = w.template_id
+    t.autostop_requirement_days::int, t.autostop_requirement_weeks::int, t.autostart_spread,
+    u.quiet_hours_schedule, b.created_at AS build_created_at, b.reason, b.transition,
+    (SELECT o.nominal_at FROM lifecycle_outcomes o
+     WHERE o.build_id = b.id AND o.attempt = 1 LIMIT 1) AS nominal_at
+  FROM workspaces w JOIN templates t ON t.id = w.template_id JOIN users u ON u.id = w.owner_id
   JOIN workspace_builds b ON b.id = w.latest_build_id WHERE w.id = $1)sql";
 
 constexpr char kSetDeadline[] = R"sql(
@@ -59,14 +63,14 @@ constexpr char kFinishWorkspace[] = R"sql(
       deleted_at = CASE WHEN $3 THEN clock_timestamp() ELSE deleted_at END
   WHERE id = $1)sql";
 
-constexpr absl::string_view kQuietHours = "CRON_TZ=UTC 0 0 * * *";
-
 // What a workspace's next times follow from, and what they are.
 struct ScheduleFacts {
   std::optional<absl::Duration> ttl;
   std::optional<schedule::Cron> autostart;
   schedule::DaysOfWeek allowed_days = schedule::kEveryDay;
   schedule::AutostopRequirement requirement;
+  std::optional<std::string> own_quiet_hours;
+  absl::Duration spread;
 
   std::optional<absl::Time> NextStart(absl::Time now) const {
     if (!autostart) return std::nullopt;
@@ -74,9 +78,10 @@ struct ScheduleFacts {
     return next.ok() ? std::optional(*next) : std::nullopt;
   }
 
-  std::optional<absl::Time> MaxDeadline(absl::Time completed_at) const {
-    const auto quiet_hours = schedule::Cron::ParseDaily(kQuietHours);
-    return schedule::MaxDeadline(requirement, *quiet_hours, completed_at);
+  std::optional<absl::Time> MaxDeadline(const schedule::QuietHoursTerms& terms,
+                                        absl::Time completed_at) const {
+    return schedule::MaxDeadline(requirement, schedule::QuietHoursOf(own_quiet_hours, terms),
+                                 completed_at);
   }
 };
 
@@ -90,6 +95,8 @@ ScheduleFacts FactsOf(const pg::Result::Row& row) {
   facts.requirement.days =
       static_cast<schedule::DaysOfWeek>(row.Get<int32_t>("autostop_requirement_days"));
   facts.requirement.weeks = row.Get<int32_t>("autostop_requirement_weeks");
+  facts.own_quiet_hours = row.Get<std::optional<std::string>>("quiet_hours_schedule");
+  facts.spread = row.Get<absl::Duration>("autostart_spread");
   const auto text = row.Get<std::optional<std::string>>("autostart_schedule");
   if (text && row.Get<bool>("allow_user_autostart") && !row.Get<bool>("dormant")) {
     // One that cannot be read is the scheduler's to report; the build ends all the same.
@@ -138,8 +145,9 @@ absl::Status Import(pg::Transaction& transaction, const LeaseClaim& claim,
   return transaction.Execute(writes).status();
 }
 
-absl::Status ScheduleWorkspace(pg::Transaction& transaction, const LockedJob& job,
-                               absl::Time completed_at) {
+absl::StatusOr<CompletedBuild> ScheduleWorkspace(pg::Transaction& transaction, const LockedJob& job,
+                                                 absl::Time completed_at,
+                                                 const schedule::QuietHoursTerms& quiet_hours) {
   const std::string workspace = job.workspace.ToString();
   ASSIGN_OR_RETURN(const pg::Result rows, transaction.Execute(kScheduleFacts, {workspace}));
   if (rows.empty()) return absl::InternalError("complete build job: no workspace");
@@ -147,7 +155,7 @@ absl::Status ScheduleWorkspace(pg::Transaction& transaction, const LockedJob& jo
   const bool deleted = job.transition == BuildTransition::kDelete;
   pg::Pipeline writes;
   if (job.transition == BuildTransition::kStart) {
-    const std::optional<absl::Time> max_deadline = facts.MaxDeadline(completed_at);
+    const std::optional<absl::Time> max_deadline = facts.MaxDeadline(quiet_hours, completed_at);
     const auto deadline =
         schedule::DeadlineAfterStart({.completed_at = completed_at,
                                       .ttl = facts.ttl,
@@ -157,27 +165,38 @@ absl::Status ScheduleWorkspace(pg::Transaction& transaction, const LockedJob& jo
     writes.Add(kSetDeadline, {job.build->ToString(), deadline, max_deadline});
   }
   // A slot that came due while the build was being done is still to be decided.
-  const auto next_start =
+  auto next_start =
       deleted ? std::nullopt : facts.NextStart(rows[0].Get<absl::Time>("build_created_at"));
+  if (next_start) *next_start += schedule::SpreadOffset(workspace, facts.spread);
   writes.Add(kFinishWorkspace, {workspace, next_start, deleted});
-  return transaction.Execute(writes).status();
+  RETURN_IF_ERROR(transaction.Execute(writes).status());
+  return CompletedBuild{
+      .reason = WordFromColumn(lifecycle::ParseBuildReason, rows.Get<std::string>(0, "reason")),
+      .completed_at = completed_at,
+      .due_at = DueAt(rows[0], job.workspace)};
 }
 
-absl::Status Build(pg::Transaction& transaction, const LeaseClaim& claim,
-                   std::vector<ResourceRecord> resources, const std::vector<StageTiming>& timings,
-                   ids::UuidV7Generator& ids) {
+absl::StatusOr<std::optional<CompletedBuild>> Build(pg::Transaction& transaction,
+                                                    const LeaseClaim& claim,
+                                                    std::vector<ResourceRecord> resources,
+                                                    const std::vector<StageTiming>& timings,
+                                                    ids::UuidV7Generator& ids,
+                                                    const schedule::QuietHoursTerms& quiet_hours) {
   constexpr absl::string_view kAttempt = "complete build job";
   ASSIGN_OR_RETURN(const LockedJob job, LockClaimedJob(transaction, claim, kAttempt));
   ASSIGN_OR_RETURN(const bool go_on, MayEnd(job, claim, JobType::kWorkspaceBuild, kAttempt));
-  if (!go_on) return absl::OkStatus();
+  if (!go_on) return std::nullopt;
   for (ResourceRecord& resource : resources) resource.transition = job.transition;
   pg::Pipeline writes;
   AddResources(writes, claim.job, resources, ids);
   AddTimings(writes, claim.job, timings);
   writes.Add(kSucceed, {claim.job.ToString()});
   ASSIGN_OR_RETURN(const std::vector<pg::Result> written, transaction.Execute(writes));
-  RETURN_IF_ERROR(ScheduleWorkspace(transaction, job, written.back().Get<absl::Time>(0, 0)));
-  return WriteBuildEvent(transaction, *job.build, BuildEventKind::kStatusChanged);
+  ASSIGN_OR_RETURN(
+      CompletedBuild completed,
+      ScheduleWorkspace(transaction, job, written.back().Get<absl::Time>(0, 0), quiet_hours));
+  RETURN_IF_ERROR(WriteBuildEvent(transaction, *job.build, BuildEventKind::kStatusChanged));
+  return completed;
 }
 
 absl::Status Fail(pg::Transaction& transaction, const LeaseClaim& claim, const JobFailure& failure,
@@ -207,12 +226,11 @@ absl::Status PgJobStore::CompleteImport(const LeaseClaim& claim, const ImportOut
   });
 }
 
-absl::Status PgJobStore::CompleteBuild(const LeaseClaim& claim,
-                                       const std::vector<ResourceRecord>& resources,
-                                       const std::vector<StageTiming>& timings,
-                                       clock::Deadline deadline) {
+absl::StatusOr<std::optional<CompletedBuild>> PgJobStore::CompleteBuild(
+    const LeaseClaim& claim, const std::vector<ResourceRecord>& resources,
+    const std::vector<StageTiming>& timings, clock::Deadline deadline) {
   return pg::RunInTransaction(pool_, {.deadline = deadline}, [&](pg::Transaction& transaction) {
-    return Build(transaction, claim, resources, timings, ids_);
+    return Build(transaction, claim, resources, timings, ids_, quiet_hours_);
   });
 }
 

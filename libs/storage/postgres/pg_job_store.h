@@ -2,10 +2,12 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/ids/uuid.h"
 #include "libs/pg/pool.h"
+#include "libs/schedule/quiet_hours.h"
 #include "libs/storage/job_store.h"
 
 namespace coder::storage {
@@ -14,8 +16,10 @@ namespace coder::storage {
 /// for work, so it neither waits for nor deadlocks with other writers.
 class PgJobStore final : public JobStore {
  public:
-  /// Borrows both; `ids` names resources and agents.
-  PgJobStore(pg::Pool& pool, ids::UuidV7Generator& ids) : pool_(pool), ids_(ids) {}
+  /// Borrows pool and generator; `ids` names resources and agents. `quiet_hours` bounds the
+  /// deadlines of workspaces whose template requires stops.
+  PgJobStore(pg::Pool& pool, ids::UuidV7Generator& ids, schedule::QuietHoursTerms quiet_hours = {})
+      : pool_(pool), ids_(ids), quiet_hours_(std::move(quiet_hours)) {}
 
   absl::StatusOr<lifecycle::ProvisionerDaemonId> RecordDaemon(const DaemonHello& hello,
                                                               clock::Deadline deadline) override;
@@ -39,9 +43,9 @@ class PgJobStore final : public JobStore {
   absl::Status CompleteImport(const LeaseClaim& claim, const ImportOutcome& outcome,
                               const std::vector<StageTiming>& timings,
                               clock::Deadline deadline) override;
-  absl::Status CompleteBuild(const LeaseClaim& claim, const std::vector<ResourceRecord>& resources,
-                             const std::vector<StageTiming>& timings,
-                             clock::Deadline deadline) override;
+  absl::StatusOr<std::optional<CompletedBuild>> CompleteBuild(
+      const LeaseClaim& claim, const std::vector<ResourceRecord>& resources,
+      const std::vector<StageTiming>& timings, clock::Deadline deadline) override;
   absl::Status FailJob(const LeaseClaim& claim, const JobFailure& failure,
                        const std::vector<StageTiming>& timings, clock::Deadline deadline) override;
   absl::StatusOr<std::vector<ReapedJob>> ReapExpired(int limit, clock::Deadline deadline) override;
@@ -50,6 +54,7 @@ class PgJobStore final : public JobStore {
  private:
   pg::Pool& pool_;
   ids::UuidV7Generator& ids_;
+  const schedule::QuietHoursTerms quiet_hours_;
 };
 
 }  // namespace coder::storage

@@ -15,7 +15,9 @@
 #include "libs/server/log.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
+#include "libs/storage/postgres/build_event_writer.h"
 #include "libs/storage/postgres/insert_build.h"
+#include "libs/storage/postgres/lifecycle_candidates.h"
 #include "libs/storage/postgres/lifecycle_outcomes.h"
 #include "libs/storage/postgres/lifecycle_rows.h"
 #include "libs/storage/postgres/new_build_context.h"
@@ -28,49 +30,6 @@ using lifecycle::Decision;
 using lifecycle::LifecycleAction;
 using lifecycle::LifecycleKind;
 using lifecycle::WorkspaceId;
-
-// One arm for each rule, each from an index; wider than the rules, which decide.
-constexpr char kDue[] = R"sql(
-WITH due (id) AS (
-  SELECT id FROM workspaces
-  WHERE deleted_at IS NULL AND autostart_schedule IS NOT NULL
-    AND (next_start_at <= $1 OR next_start_at IS NULL)
-  UNION
-  SELECT w.id FROM workspaces w JOIN workspace_builds b ON b.id = w.latest_build_id
-  WHERE w.deleted_at IS NULL AND b.deadline IS NOT NULL AND b.transition = 'start'
-    AND b.deadline <= $1
-  UNION
-  SELECT w.id FROM users u JOIN workspaces w ON w.owner_id = u.id
-  JOIN workspace_builds b ON b.id = w.latest_build_id
-  WHERE u.status = 'suspended' AND w.deleted_at IS NULL AND b.transition = 'start'
-  UNION
-  SELECT w.id FROM templates t JOIN workspaces w ON w.template_id = t.id
-  JOIN workspace_builds b ON b.id = w.latest_build_id
-  JOIN provisioner_jobs j ON j.id = b.job_id
-  WHERE t.failure_ttl IS NOT NULL AND w.deleted_at IS NULL AND b.transition <> 'delete'
-    AND j.status = 'failed' AND j.completed_at <= $1 - t.failure_ttl
-  UNION
-  SELECT w.id FROM templates t JOIN workspaces w ON w.template_id = t.id
-  WHERE t.time_til_dormant IS NOT NULL AND w.deleted_at IS NULL AND w.dormant_at IS NULL
-    AND w.last_used_at <= $1 - t.time_til_dormant
-  UNION
-  SELECT id FROM workspaces
-  WHERE deleted_at IS NULL AND deleting_at IS NOT NULL AND deleting_at <= $1
-)
-)sql";
-
-const std::string& CandidatesSql() {
-  static const auto* const sql =
-      new std::string(SelectLifecycleRows(kDue, "due JOIN workspaces w ON w.id = due.id",
-                                          "WHERE due.id > $2 ORDER BY due.id LIMIT $3"));
-  return *sql;
-}
-
-const std::string& LockedRowsSql() {
-  static const auto* const sql = new std::string(
-      SelectLifecycleRows("", "workspaces w", "WHERE w.id = ANY($1::uuid[]) ORDER BY w.id"));
-  return *sql;
-}
 
 constexpr char kDatabaseTime[] = "SELECT clock_timestamp()";
 
@@ -123,6 +82,7 @@ BuildTransition TransitionOf(LifecycleAction action) {
       return BuildTransition::kDelete;
     case LifecycleAction::kStop:
     case LifecycleAction::kMarkDormant:
+    case LifecycleAction::kRemind:
     case LifecycleAction::kNone:
       break;
   }
@@ -152,17 +112,20 @@ class Batch {
     if (!dormant_.empty()) {
       RETURN_IF_ERROR(tx_.Execute(kMarkDormant, {TextsOf(dormant_)}).status());
     }
+    RETURN_IF_ERROR(WriteBuildEvents(tx_, reminders_, BuildEventKind::kAutostopReminder));
     RETURN_IF_ERROR(RecordOutcomes(tx_, outcomes_));
     return SetNextStarts();
   }
 
   const std::set<lifecycle::OrganizationId>& queued_in() const { return queued_in_; }
+  bool wrote_events() const { return !builds_.empty() || !reminders_.empty(); }
 
  private:
   static LifecycleProposal KeyOf(const LifecycleRow& row, const Decision& decision) {
     return {.workspace_id = row.workspace_id,
             .kind = decision.kind,
-            .nominal_time = decision.nominal_time};
+            .nominal_time = decision.nominal_time,
+            .attempt = decision.attempt};
   }
 
   absl::Status LockAndDecide(absl::Time tick, const std::vector<LifecycleProposal>& proposals) {
@@ -203,7 +166,8 @@ class Batch {
     for (const lifecycle::UnusedSlot& slot : decision.unused_slots) {
       outcomes_.push_back({.key = {.workspace_id = row.workspace_id,
                                    .kind = LifecycleKind::kAutostart,
-                                   .nominal_time = slot.nominal_time},
+                                   .nominal_time = slot.nominal_time,
+                                   .attempt = slot.attempt},
                            .result = {.outcome = slot.missed ? LifecycleOutcome::kMissed
                                                              : LifecycleOutcome::kSkipped,
                                       .reason = slot.reason,
@@ -219,8 +183,17 @@ class Batch {
   }
 
   static bool CausesBuild(const Decision& decision) {
-    return decision.action != LifecycleAction::kNone &&
-           decision.action != LifecycleAction::kMarkDormant;
+    switch (decision.action) {
+      case LifecycleAction::kStart:
+      case LifecycleAction::kStop:
+      case LifecycleAction::kDelete:
+        return true;
+      case LifecycleAction::kMarkDormant:
+      case LifecycleAction::kRemind:
+      case LifecycleAction::kNone:
+        break;
+    }
+    return false;
   }
 
   absl::Status ReadContexts() {
@@ -241,6 +214,7 @@ class Batch {
     if (decision.action == LifecycleAction::kNone) return;
     LifecycleResult result{.outcome = LifecycleOutcome::kApplied, .detail = decision.explanation};
     if (CausesBuild(decision)) result = PlanBuild(row, decision);
+    if (decision.action == LifecycleAction::kRemind) reminders_.push_back(row.latest_build);
     if (result.outcome == LifecycleOutcome::kApplied && decision.kind == LifecycleKind::kDormancy) {
       dormant_.push_back(row.workspace_id);
     }
@@ -298,6 +272,7 @@ class Batch {
   std::vector<BuildToInsert> builds_;
   std::set<lifecycle::OrganizationId> queued_in_;
   std::vector<WorkspaceId> dormant_;
+  std::vector<lifecycle::BuildId> reminders_;
   std::vector<OutcomeToStore> outcomes_;
 };
 
@@ -370,7 +345,8 @@ absl::StatusOr<AppliedProposals> PgLifecycleStore::ApplyOnce(
                                 Batch batch(tx, ids_);
                                 RETURN_IF_ERROR(batch.Run(tick, proposals));
                                 ASSIGN_OR_RETURN(const auto found, FindOutcomes(tx, proposals));
-                                AppliedProposals applied{.queued_in = batch.queued_in()};
+                                AppliedProposals applied{.queued_in = batch.queued_in(),
+                                                         .wrote_events = batch.wrote_events()};
                                 for (const auto& one : found)
                                   applied.results.push_back(one.value_or(LifecycleResult{}));
                                 return applied;
@@ -399,6 +375,7 @@ absl::StatusOr<AppliedProposals> PgLifecycleStore::ApplyOneByOne(
       applied.results[own_places[i]] = own_applied->results[i];
     }
     applied.queued_in.merge(own_applied->queued_in);
+    applied.wrote_events |= own_applied->wrote_events;
   }
   return applied;
 }

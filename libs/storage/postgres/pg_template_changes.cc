@@ -50,6 +50,8 @@ constexpr char kUpdate[] = R"sql(
     allow_user_cancel_workspace_jobs = $11, require_active_version = $12,
     autostart_allowed_days = $13, failure_ttl = $14, time_til_dormant = $15,
     time_til_dormant_autodelete = $16, autostart_catch_up = $17, deprecation_message = $18,
+    autostop_requirement_days = $19, autostop_requirement_weeks = $20, autostart_spread = $21,
+    autostart_max_attempts = $22, autostart_retry_delay = $23, autostop_reminder = $24,
     revision = revision + 1, updated_at = now()
   WHERE id = $1 AND revision = $2 AND deleted_at IS NULL)sql";
 
@@ -111,6 +113,7 @@ absl::StatusOr<TemplateRecord> CreateIn(pg::Transaction& tx, const NewTemplate& 
 bool ChangesStarts(const lifecycle::WorkspacePolicy& before,
                    const lifecycle::WorkspacePolicy& after) {
   return before.autostart_allowed_days != after.autostart_allowed_days ||
+         before.autostart_spread != after.autostart_spread ||
          before.allow_user_autostart != after.allow_user_autostart;
 }
 
@@ -141,13 +144,31 @@ absl::StatusOr<TemplateRecord> UpdateIn(pg::Transaction& tx, TemplateId id, int6
   if (current.revision != revision) return EtagMismatch(id);
   const lifecycle::WorkspacePolicy& policy = to.policy;
   RETURN_IF_ERROR(CarryOver(tx, id, current.settings.policy, policy));
-  const absl::StatusOr<pg::Result> updated = tx.Execute(
-      kUpdate, {id.ToString(), revision, to.name, to.display_name, to.description, to.icon,
-                policy.default_ttl, policy.activity_bump, policy.allow_user_autostart,
-                policy.allow_user_autostop, policy.allow_user_cancel_workspace_jobs,
-                policy.require_active_version, policy.autostart_allowed_days, policy.failure_ttl,
-                policy.time_til_dormant, policy.time_til_dormant_autodelete,
-                policy.autostart_catch_up, policy.deprecation_message});
+  const absl::StatusOr<pg::Result> updated =
+      tx.Execute(kUpdate, {id.ToString(),
+                           revision,
+                           to.name,
+                           to.display_name,
+                           to.description,
+                           to.icon,
+                           policy.default_ttl,
+                           policy.activity_bump,
+                           policy.allow_user_autostart,
+                           policy.allow_user_autostop,
+                           policy.allow_user_cancel_workspace_jobs,
+                           policy.require_active_version,
+                           policy.autostart_allowed_days,
+                           policy.failure_ttl,
+                           policy.time_til_dormant,
+                           policy.time_til_dormant_autodelete,
+                           policy.autostart_catch_up,
+                           policy.deprecation_message,
+                           policy.autostop_requirement_days,
+                           policy.autostop_requirement_weeks,
+                           policy.autostart_spread,
+                           policy.autostart_max_attempts,
+                           policy.autostart_retry_delay,
+                           policy.autostop_reminder});
   RETURN_IF_ERROR(ExplainName(updated.status(), "update template", to.name));
   if (updated->affected() == 0) return EtagMismatch(id);
   return ReadTemplate(tx, id);

@@ -109,6 +109,12 @@ TEST_CASE("settings are replaced at the revision they were read at, once") {
                      .time_til_dormant = absl::Hours(24),
                      .time_til_dormant_autodelete = absl::Hours(48),
                      .autostart_catch_up = absl::ZeroDuration(),
+                     .autostop_requirement_days = 65,
+                     .autostop_requirement_weeks = 16,
+                     .autostart_spread = absl::Hours(1),
+                     .autostart_max_attempts = 10,
+                     .autostart_retry_delay = absl::Minutes(7),
+                     .autostop_reminder = absl::Minutes(30),
                      .deprecation_message = "use rust"};
   const auto updated = f.templates.Update(before.id, before.revision, settings, Ample());
   REQUIRE_THAT(updated, IsOk());

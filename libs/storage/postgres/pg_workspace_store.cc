@@ -31,9 +31,13 @@ constexpr char kTemplateOfVersion[] =
     "JOIN templates t ON t.id = v.template_id WHERE v.id = $1 AND t.deleted_at IS NULL";
 
 constexpr char kOutcomes[] = R"sql(
-SELECT kind, nominal_at, attempt, outcome, reason, detail, build_id, decided_at
-FROM lifecycle_outcomes WHERE workspace_id = $1
-ORDER BY nominal_at DESC, attempt DESC, kind LIMIT $2)sql";
+SELECT o.kind, o.nominal_at, o.attempt, o.outcome, o.reason, o.detail, o.build_id, o.decided_at,
+  j.status AS build_status, b.build_number
+FROM lifecycle_outcomes o
+LEFT JOIN workspace_builds b ON b.id = o.build_id
+LEFT JOIN provisioner_jobs j ON j.id = b.job_id
+WHERE o.workspace_id = $1
+ORDER BY o.nominal_at DESC, o.attempt DESC, o.kind LIMIT $2)sql";
 
 const std::string& ById() {
   static const auto* const sql = new std::string(SelectWorkspaces("AND w.id = $1"));
@@ -181,6 +185,9 @@ absl::StatusOr<std::vector<OutcomeRecord>> PgWorkspaceStore::ListOutcomes(
                           .decided_at = row.Get<absl::Time>("decided_at")};
     if (const auto build = row.Get<std::optional<std::string>>("build_id")) {
       outcome.build = IdFromColumn<lifecycle::BuildId>(*build);
+      outcome.build_number = row.Get<int32_t>("build_number");
+      outcome.build_status =
+          WordFromColumn(lifecycle::ParseJobStatus, row.Get<std::string>("build_status"));
     }
     outcomes.push_back(std::move(outcome));
   }

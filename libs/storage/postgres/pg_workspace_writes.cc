@@ -7,6 +7,7 @@
 #include "libs/lifecycle/names.h"
 #include "libs/lifecycle/new_build.h"
 #include "libs/pg/sqlstate.h"
+#include "libs/schedule/spread.h"
 #include "libs/schedule/ttl.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
@@ -28,7 +29,8 @@ WHERE m.organization_id = $1 AND m.user_id = $2 AND u.status <> 'suspended'
   AND u.deleted_at IS NULL)sql";
 
 constexpr char kTermsOfTemplate[] = R"sql(
-SELECT allow_user_autostart, allow_user_autostop, autostart_allowed_days, now() AS now
+SELECT allow_user_autostart, allow_user_autostop, autostart_allowed_days, autostart_spread,
+  now() AS now
 FROM templates WHERE id = $1)sql";
 
 constexpr char kInsert[] = R"sql(
@@ -41,7 +43,7 @@ constexpr char kLock[] = "SELECT 1 FROM workspaces WHERE id = $1 FOR UPDATE";
 constexpr char kLocked[] = R"sql(
 SELECT w.revision, w.name, w.dormant_at IS NOT NULL AS dormant,
   coalesce(w.autostart_schedule, '') AS autostart_schedule, t.allow_user_autostart,
-  t.allow_user_autostop, t.autostart_allowed_days, now() AS now
+  t.allow_user_autostop, t.autostart_allowed_days, t.autostart_spread, now() AS now
 FROM workspaces w JOIN templates t ON t.id = w.template_id
 WHERE w.id = $1 AND w.deleted_at IS NULL)sql";
 
@@ -50,6 +52,8 @@ UPDATE workspaces SET revision = revision + 1, updated_at = now(),
   name = coalesce($2::text, name),
   autostart_set_at = CASE WHEN $3::boolean AND autostart_schedule IS DISTINCT FROM $4 THEN now()
     ELSE autostart_set_at END,
+  autostart_skip_until = CASE WHEN $3::boolean AND autostart_schedule IS DISTINCT FROM $4 THEN NULL
+    ELSE autostart_skip_until END,
   autostart_schedule = CASE WHEN $3::boolean THEN $4 ELSE autostart_schedule END,
   next_start_at = CASE WHEN $3::boolean THEN
     CASE WHEN dormant_at IS NULL THEN $5::timestamptz END ELSE next_start_at END,
@@ -77,11 +81,13 @@ UPDATE workspaces SET dormant_at = NULL, deleting_at = NULL, last_used_at = now(
   next_start_at = $2, revision = revision + 1, updated_at = now()
 WHERE id = $1)sql";
 
-ScheduleTerms TermsOf(const pg::Result::Row& row) {
+ScheduleTerms TermsOf(const pg::Result::Row& row, const WorkspaceId& id) {
   return {.allow_user_autostart = row.Get<bool>("allow_user_autostart"),
           .allow_user_autostop = row.Get<bool>("allow_user_autostop"),
           .autostart_allowed_days =
-              static_cast<schedule::DaysOfWeek>(row.Get<int32_t>("autostart_allowed_days"))};
+              static_cast<schedule::DaysOfWeek>(row.Get<int32_t>("autostart_allowed_days")),
+          .autostart_offset =
+              schedule::SpreadOffset(id.ToString(), row.Get<absl::Duration>("autostart_spread"))};
 }
 
 absl::Status NamedStatus(const absl::Status& status, absl::string_view name) {
@@ -119,7 +125,7 @@ absl::Status Apply(pg::Transaction& tx, const WorkspaceId& id, const WorkspaceCh
                    const pg::Result::Row& locked) {
   RETURN_IF_ERROR(CheckRevision(change, locked.Get<int64_t>("revision")));
   if (change.name) RETURN_IF_ERROR(lifecycle::CheckName("name", *change.name));
-  const ScheduleTerms terms = TermsOf(locked);
+  const ScheduleTerms terms = TermsOf(locked, id);
   ASSIGN_OR_RETURN(
       const AutostartColumns autostart,
       CheckAutostart(change.autostart_schedule.value_or(""), terms, locked.Get<absl::Time>("now")));
@@ -151,7 +157,8 @@ absl::StatusOr<WorkspaceId> PgWorkspaceStore::Insert(pg::Transaction& tx,
                                                       workspace.owner.ToString()})
                                   .Add(kTermsOfTemplate, {workspace.from.id.ToString()})));
   if (rows[0].empty()) return NotMember();
-  const ScheduleTerms terms = TermsOf(rows[1][0]);
+  const WorkspaceId id(ids_.Next());
+  const ScheduleTerms terms = TermsOf(rows[1][0], id);
   ASSIGN_OR_RETURN(
       const AutostartColumns autostart,
       CheckAutostart(workspace.autostart_schedule, terms, rows[1].Get<absl::Time>(0, "now")));
@@ -159,7 +166,6 @@ absl::StatusOr<WorkspaceId> PgWorkspaceStore::Insert(pg::Transaction& tx,
                    CheckWorkspaceTtl(workspace.ttl, terms));
   ASSIGN_OR_RETURN(lifecycle::NewBuildPlan plan, lifecycle::CheckNewBuild(context));
 
-  const WorkspaceId id(ids_.Next());
   RETURN_IF_ERROR(NamedStatus(
       tx.Execute(kInsert,
                  {id.ToString(), workspace.owner.ToString(), workspace.from.organization.ToString(),
@@ -237,8 +243,8 @@ absl::StatusOr<WorkspaceRecord> PgWorkspaceStore::SetDormant(const WorkspaceId& 
         // A schedule that no longer fits its template is the scheduler's to report.
         std::optional<absl::Time> next;
         if (const auto autostart =
-                CheckAutostart(locked.Get<std::string>(0, "autostart_schedule"), TermsOf(locked[0]),
-                               locked.Get<absl::Time>(0, "now"));
+                CheckAutostart(locked.Get<std::string>(0, "autostart_schedule"),
+                               TermsOf(locked[0], id), locked.Get<absl::Time>(0, "now"));
             autostart.ok()) {
           next = autostart->next_start_at;
         }

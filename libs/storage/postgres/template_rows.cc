@@ -28,6 +28,12 @@ lifecycle::WorkspacePolicy PolicyOf(const pg::Result::Row& row) {
   policy.time_til_dormant = optional_duration("time_til_dormant");
   policy.time_til_dormant_autodelete = optional_duration("time_til_dormant_autodelete");
   policy.autostart_catch_up = row.Get<absl::Duration>("autostart_catch_up");
+  policy.autostop_requirement_days = row.Get<int32_t>("autostop_requirement_days");
+  policy.autostop_requirement_weeks = row.Get<int32_t>("autostop_requirement_weeks");
+  policy.autostart_spread = row.Get<absl::Duration>("autostart_spread");
+  policy.autostart_max_attempts = row.Get<int32_t>("autostart_max_attempts");
+  policy.autostart_retry_delay = row.Get<absl::Duration>("autostart_retry_delay");
+  policy.autostop_reminder = optional_duration("autostop_reminder");
   policy.deprecation_message = row.Get<std::string>("deprecation_message");
   return policy;
 }

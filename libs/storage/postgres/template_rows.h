@@ -15,6 +15,8 @@ namespace coder::storage {
   " t.activity_bump, t.allow_user_autostart, t.allow_user_autostop,"                         \
   " t.allow_user_cancel_workspace_jobs, t.require_active_version, t.autostart_allowed_days," \
   " t.failure_ttl, t.time_til_dormant, t.time_til_dormant_autodelete, t.autostart_catch_up," \
+  " t.autostop_requirement_days, t.autostop_requirement_weeks, t.autostart_spread,"          \
+  " t.autostart_max_attempts, t.autostart_retry_delay, t.autostop_reminder,"                 \
   " t.deprecation_message, t.revision, t.created_at, t.updated_at,"                          \
   " (SELECT count(*) FROM workspaces w"                                                      \
   "  WHERE w.template_id = t.id AND w.deleted_at IS NULL)::int AS workspace_count"           \

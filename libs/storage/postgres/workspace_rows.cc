@@ -27,6 +27,7 @@ SELECT b.id AS build_id, b.build_number, b.template_version_id, v.name AS versio
   w.owner_id, owner.username AS owner_name, w.template_id, t.name AS template_name,
   t.allow_user_cancel_workspace_jobs, b.template_version_id <> t.active_version_id AS outdated,
   coalesce(w.autostart_schedule, '') AS autostart_schedule, w.next_start_at, w.ttl,
+  w.autostart_skip_until,
   w.automatic_updates, w.last_used_at, w.dormant_at, w.deleting_at,
   w.deleted_at IS NOT NULL AS deleted, w.created_at, w.updated_at, w.revision
 FROM workspaces w
@@ -119,6 +120,7 @@ WorkspaceRecord WorkspaceOf(const pg::Result::Row& row) {
   workspace.outdated = row.Get<bool>("outdated");
   workspace.autostart_schedule = row.Get<std::string>("autostart_schedule");
   workspace.next_start_at = row.Get<MaybeTime>("next_start_at");
+  workspace.autostart_skip_until = row.Get<MaybeTime>("autostart_skip_until");
   workspace.ttl = row.Get<std::optional<absl::Duration>>("ttl");
   workspace.automatic_updates =
       WordFromColumn(lifecycle::ParseAutomaticUpdates, row.Get<std::string>("automatic_updates"));

@@ -31,7 +31,8 @@ absl::StatusOr<AutostartColumns> CheckAutostart(absl::string_view text, const Sc
   const absl::StatusOr<absl::Time> next =
       schedule::NextAllowedAutostart(now, *cron, terms.autostart_allowed_days);
   if (!next.ok()) return BadSchedule(next.status());
-  return AutostartColumns{.schedule = cron->Normalize(), .next_start_at = *next};
+  return AutostartColumns{.schedule = cron->Normalize(),
+                          .next_start_at = *next + terms.autostart_offset};
 }
 
 absl::StatusOr<std::optional<absl::Duration>> CheckWorkspaceTtl(std::optional<absl::Duration> ttl,

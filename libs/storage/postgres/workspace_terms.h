@@ -15,6 +15,8 @@ struct ScheduleTerms {
   bool allow_user_autostart = true;
   bool allow_user_autostop = true;
   schedule::DaysOfWeek autostart_allowed_days = schedule::kEveryDay;
+  /// The workspace's place in the template's spread window.
+  absl::Duration autostart_offset;
 };
 
 /// An autostart schedule as its columns hold it; both absent without one.
