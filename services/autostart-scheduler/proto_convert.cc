@@ -60,6 +60,8 @@ pb::LifecycleKind ToProto(LifecycleKind kind) {
       return pb::LIFECYCLE_KIND_DORMANCY;
     case LifecycleKind::kAutodelete:
       return pb::LIFECYCLE_KIND_AUTODELETE;
+    case LifecycleKind::kAutostopReminder:
+      return pb::LIFECYCLE_KIND_AUTOSTOP_REMINDER;
   }
   return pb::LIFECYCLE_KIND_UNSPECIFIED;
 }
@@ -81,7 +83,24 @@ lifecycle::TemplatePolicy FromProto(const pb::TemplatePolicy& message) {
   policy.time_til_dormant = Optional(message.has_time_til_dormant(), message.time_til_dormant());
   policy.time_til_dormant_autodelete =
       Optional(message.has_time_til_dormant_autodelete(), message.time_til_dormant_autodelete());
+  policy.autostart_max_attempts = message.autostart_max_attempts();
+  policy.autostart_retry_delay = events::FromProto(message.autostart_retry_delay());
+  policy.autostop_reminder = Optional(message.has_autostop_reminder(), message.autostop_reminder());
   return policy;
+}
+
+absl::Status ReadBlackouts(const pb::LifecycleCandidate& message,
+                           lifecycle::LifecycleSnapshot& snapshot) {
+  for (const pb::BlackoutDates& dates : message.blackouts()) {
+    const auto read =
+        lifecycle::CheckBlackout(dates.first_date(), dates.last_date(), dates.reason());
+    if (!read.ok()) {
+      return absl::InternalError(
+          absl::StrCat("read what coderd-api sent: ", read.status().message()));
+    }
+    snapshot.blackouts.push_back(*read);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -111,6 +130,15 @@ absl::StatusOr<lifecycle::LifecycleCandidate> FromProto(const pb::LifecycleCandi
   s.deleting_at = Optional(message.has_deleting_time(), message.deleting_time());
   s.last_used_at = events::FromProto(message.last_used_time());
   s.policy = FromProto(message.template_());
+  s.autostart_offset = events::FromProto(message.autostart_offset());
+  s.autostart_skip_until =
+      Optional(message.has_autostart_skip_until_time(), message.autostart_skip_until_time());
+  RETURN_IF_ERROR(ReadBlackouts(message, s));
+  if (message.has_failed_autostart()) {
+    s.failed_autostart = {events::FromProto(message.failed_autostart().nominal_time()),
+                          message.failed_autostart().attempt()};
+  }
+  s.autostop_reminded = message.autostop_reminded();
   return candidate;
 }
 

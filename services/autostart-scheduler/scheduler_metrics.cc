@@ -6,17 +6,26 @@ namespace coder::scheduler {
 namespace {
 
 using lifecycle::LifecycleKind;
+using lifecycle::LifecycleOutcome;
 
-constexpr LifecycleKind kKinds[] = {LifecycleKind::kAutostart, LifecycleKind::kAutostop,
-                                    LifecycleKind::kFailedCleanup, LifecycleKind::kDormancy,
-                                    LifecycleKind::kAutodelete};
+constexpr LifecycleKind kKinds[] = {
+    LifecycleKind::kAutostart, LifecycleKind::kAutostop,   LifecycleKind::kFailedCleanup,
+    LifecycleKind::kDormancy,  LifecycleKind::kAutodelete, LifecycleKind::kAutostopReminder};
 
 const prometheus::Histogram::BucketBoundaries kSeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                           0.5,   1,    2.5,   5,    10,  30};
 const prometheus::Histogram::BucketBoundaries kLagSeconds = {1,  5,   10,  30,   60,
                                                              90, 120, 300, 1800, 3600};
 
+const prometheus::Histogram::BucketBoundaries kSizes = {0,   1,     10,    50,    100,
+                                                        500, 1'000, 2'500, 5'000, 10'000};
+
 std::string Word(absl::string_view text) { return std::string(text); }
+
+prometheus::Histogram& Histogram(prometheus::Registry& registry, const char* name, const char* help,
+                                 const prometheus::Histogram::BucketBoundaries& buckets) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
+}
 
 prometheus::Counter& Counter(prometheus::Registry& registry, const char* name, const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
@@ -61,12 +70,44 @@ SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
                     .Register(registry)),
       lag_(prometheus::BuildHistogram()
                .Name("coderd_scheduler_schedule_lag_seconds")
-               .Help("From the nominal time to the queued build. Up to 60 is the tick; more "
-                     "means outages, missed ticks or waiting for provisioners.")
-               .Register(registry)) {
+               .Help("From when it was due (the nominal time and the spread) to the queued build. "
+                     "Up to 60 is the tick; more means outages, missed ticks or waiting for "
+                     "provisioners. Retries do not count.")
+               .Register(registry)),
+      tick_candidates_(Histogram(registry, "coderd_scheduler_tick_candidates",
+                                 "Workspaces that one tick looked at.", kSizes)),
+      tick_decisions_(Histogram(registry, "coderd_scheduler_tick_decisions",
+                                "What one tick found due. Near 10000: spread the schedules.",
+                                kSizes)),
+      batches_(Counter(registry, "coderd_scheduler_batches_total",
+                       "Batches of decisions that coderd-api answered.")),
+      batch_seconds_(Histogram(registry, "coderd_scheduler_batch_seconds",
+                               "How long coderd-api took for one batch. Near 30 the call is given "
+                               "up: look at its database.",
+                               kSeconds)),
+      conflicts_(prometheus::BuildCounter()
+                     .Name("coderd_scheduler_conflicts_total")
+                     .Help("Decisions that were no longer true under the workspace's lock, by "
+                           "kind: a person or another scheduler came first. Few are normal.")
+                     .Register(registry)),
+      retries_(prometheus::BuildCounter()
+                   .Name("coderd_scheduler_retries_total")
+                   .Help("Second and later attempts for one nominal autostart, by outcome. Rising: "
+                         "starts fail; look at their builds.")
+                   .Register(registry)),
+      catch_ups_(Counter(registry, "coderd_scheduler_catch_ups_total",
+                         "Autostarts queued more than two minutes after they were due. Rising "
+                         "without an outage: ticks are late or provisioners missing.")),
+      backlog_(prometheus::BuildGauge()
+                   .Name("coderd_scheduler_next_fire_backlog")
+                   .Help("Autostarts that were due at the latest tick and are still open, such as "
+                         "those that wait for a provisioner. Not falling: nobody starts them.")
+                   .Register(registry)
+                   .Add({})) {
   for (LifecycleKind kind : kKinds) {
     decisions_.Add({{"kind", Word(lifecycle::ToString(kind))}});
     lag_.Add({{"kind", Word(lifecycle::ToString(kind))}}, kLagSeconds);
+    conflicts_.Add({{"kind", Word(lifecycle::ToString(kind))}});
     // What alerts ask for is there from the start, so that its first rise is one.
     outcomes_.Add(
         {{"kind", Word(lifecycle::ToString(kind))}, {"outcome", "applied"}, {"reason", ""}});
@@ -75,12 +116,23 @@ SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
           {{"kind", Word(lifecycle::ToString(kind))}, {"outcome", "skipped"}, {"reason", reason}});
     }
   }
+  for (const char* outcome : {"applied", "skipped", "missed"}) {
+    retries_.Add({{"outcome", outcome}});
+  }
 }
 
-void SchedulerMetrics::RecordTick(absl::Duration took, int64_t missed) {
+void SchedulerMetrics::RecordTick(const Tick& tick) {
   ticks_.Increment();
-  ticks_missed_.Increment(static_cast<double>(missed));
-  seconds_.Observe(absl::ToDoubleSeconds(took));
+  ticks_missed_.Increment(static_cast<double>(tick.missed));
+  seconds_.Observe(absl::ToDoubleSeconds(tick.took));
+  tick_candidates_.Observe(static_cast<double>(tick.candidates));
+  tick_decisions_.Observe(static_cast<double>(tick.decisions));
+  backlog_.Set(static_cast<double>(tick.backlog));
+}
+
+void SchedulerMetrics::RecordBatch(absl::Duration took) {
+  batches_.Increment();
+  batch_seconds_.Observe(absl::ToDoubleSeconds(took));
 }
 
 void SchedulerMetrics::RecordCandidate() { candidates_.Increment(); }
@@ -93,16 +145,23 @@ void SchedulerMetrics::SetBrokenSchedules(int64_t count) {
   broken_schedules_.Set(static_cast<double>(count));
 }
 
-void SchedulerMetrics::RecordOutcome(LifecycleKind kind, const lifecycle::LifecycleResult& result,
-                                     absl::Duration lag) {
-  const std::string kind_word = Word(lifecycle::ToString(kind));
-  outcomes_
-      .Add({{"kind", kind_word},
-            {"outcome", Word(lifecycle::ToString(result.outcome))},
-            {"reason", result.reason}})
+void SchedulerMetrics::RecordOutcome(const lifecycle::LifecycleProposal& proposal,
+                                     const lifecycle::LifecycleResult& result, absl::Duration lag) {
+  const std::string kind_word = Word(lifecycle::ToString(proposal.kind));
+  const std::string outcome_word = Word(lifecycle::ToString(result.outcome));
+  outcomes_.Add({{"kind", kind_word}, {"outcome", outcome_word}, {"reason", result.reason}})
       .Increment();
-  if (result.outcome != lifecycle::LifecycleOutcome::kApplied) return;
+  if (result.outcome == LifecycleOutcome::kNotDue) {
+    conflicts_.Add({{"kind", kind_word}}).Increment();
+    return;
+  }
+  if (proposal.attempt > 1) {
+    retries_.Add({{"outcome", outcome_word}}).Increment();
+    return;
+  }
+  if (result.outcome != LifecycleOutcome::kApplied) return;
   lag_.Add({{"kind", kind_word}}, kLagSeconds).Observe(absl::ToDoubleSeconds(lag));
+  if (proposal.kind == LifecycleKind::kAutostart && lag > kCatchUpLag) catch_ups_.Increment();
 }
 
 }  // namespace coder::scheduler

@@ -27,14 +27,16 @@ std::vector<LifecycleProposal> ProposalsFor(const lifecycle::LifecycleCandidate&
                                             const lifecycle::Decision& decision) {
   std::vector<LifecycleProposal> proposals;
   for (const lifecycle::UnusedSlot& slot : decision.unused_slots) {
-    proposals.push_back({candidate.workspace_id, LifecycleKind::kAutostart, slot.nominal_time});
+    proposals.push_back(
+        {candidate.workspace_id, LifecycleKind::kAutostart, slot.nominal_time, slot.attempt});
   }
   if (!decision.schedule_error.empty()) {
     proposals.push_back(
         {candidate.workspace_id, LifecycleKind::kAutostart, candidate.snapshot.build_created_at});
   }
   if (decision.action != lifecycle::LifecycleAction::kNone) {
-    proposals.push_back({candidate.workspace_id, decision.kind, decision.nominal_time});
+    proposals.push_back(
+        {candidate.workspace_id, decision.kind, decision.nominal_time, decision.attempt});
   }
   return proposals;
 }
@@ -61,60 +63,80 @@ absl::Status SchedulerPass::LatestOutcome() const {
 
 absl::Status SchedulerPass::Tick(absl::Time tick, std::stop_token stop) {
   const absl::Duration begin = clock_.MonotonicNow();
+  SchedulerMetrics::Tick amounts;
   absl::Status streamed;
   failpoint::Hit("scheduler.before_candidates");
-  const std::vector<LifecycleProposal> proposals = DecideAll(tick, stop, streamed);
+  const Due due = DecideAll(tick, stop, amounts, streamed);
   failpoint::Hit("scheduler.after_candidates");
   // What was read before the stream broke is due all the same.
-  RETURN_IF_ERROR(ApplyAll(tick, stop, proposals));
+  RETURN_IF_ERROR(ApplyAll(tick, stop, due, amounts));
   RETURN_IF_ERROR(streamed);
-  const int64_t missed =
-      latest_tick_ ? std::max<int64_t>(0, (tick - *latest_tick_) / absl::Minutes(1) - 1) : 0;
+  if (latest_tick_) {
+    amounts.missed = std::max<int64_t>(0, (tick - *latest_tick_) / absl::Minutes(1) - 1);
+  }
   latest_tick_ = tick;
-  metrics_.RecordTick(clock_.MonotonicNow() - begin, missed);
+  amounts.took = clock_.MonotonicNow() - begin;
+  metrics_.RecordTick(amounts);
   return absl::OkStatus();
 }
 
-std::vector<LifecycleProposal> SchedulerPass::DecideAll(absl::Time tick, std::stop_token stop,
-                                                        absl::Status& outcome) {
-  std::vector<LifecycleProposal> proposals;
+SchedulerPass::Due SchedulerPass::DecideAll(absl::Time tick, std::stop_token stop,
+                                            SchedulerMetrics::Tick& amounts,
+                                            absl::Status& outcome) {
+  Due due;
   int64_t broken_schedules = 0;
   outcome =
       client_.StreamCandidates(tick, stop, [&](const lifecycle::LifecycleCandidate& candidate) {
         metrics_.RecordCandidate();
+        ++amounts.candidates;
         const lifecycle::Decision decision = lifecycle::NextTransition(candidate.snapshot, tick);
         if (!decision.schedule_error.empty()) ++broken_schedules;
         for (const LifecycleProposal& proposal : ProposalsFor(candidate, decision)) {
           metrics_.RecordDecision(proposal.kind);
-          proposals.push_back(proposal);
+          ++amounts.decisions;
+          const bool spread = proposal.kind == LifecycleKind::kAutostart;
+          due.proposals.push_back(proposal);
+          due.since.push_back(proposal.nominal_time + (spread ? candidate.snapshot.autostart_offset
+                                                              : absl::ZeroDuration()));
         }
       });
   if (outcome.ok()) metrics_.SetBrokenSchedules(broken_schedules);
-  return proposals;
+  return due;
 }
 
-absl::Status SchedulerPass::ApplyAll(absl::Time tick, std::stop_token stop,
-                                     const std::vector<LifecycleProposal>& proposals) {
-  for (size_t begin = 0; begin < proposals.size(); begin += kMaxProposals) {
+absl::Status SchedulerPass::ApplyAll(absl::Time tick, std::stop_token stop, const Due& due,
+                                     SchedulerMetrics::Tick& amounts) {
+  for (size_t begin = 0; begin < due.proposals.size(); begin += kMaxProposals) {
     if (stop.stop_requested()) return absl::CancelledError("apply lifecycle decisions: stopping");
-    const size_t end = std::min(proposals.size(), begin + kMaxProposals);
+    const size_t end = std::min(due.proposals.size(), begin + kMaxProposals);
     const std::vector<LifecycleProposal> batch(
-        proposals.begin() + static_cast<std::ptrdiff_t>(begin),
-        proposals.begin() + static_cast<std::ptrdiff_t>(end));
+        due.proposals.begin() + static_cast<std::ptrdiff_t>(begin),
+        due.proposals.begin() + static_cast<std::ptrdiff_t>(end));
     failpoint::Hit("scheduler.before_batch");
+    const absl::Duration sent = clock_.MonotonicNow();
     ASSIGN_OR_RETURN(const auto results, client_.Apply(tick, batch));
+    metrics_.RecordBatch(clock_.MonotonicNow() - sent);
     const absl::Time now = clock_.Now();
     for (size_t i = 0; i < results.size(); ++i) {
-      metrics_.RecordOutcome(batch[i].kind, results[i], now - batch[i].nominal_time);
-      if (results[i].outcome == lifecycle::LifecycleOutcome::kNotDue) continue;
-      log::Debug("lifecycle decision", {{"workspace_id", batch[i].workspace_id.ToString()},
-                                        {"kind", lifecycle::ToString(batch[i].kind)},
-                                        {"nominal_time", batch[i].nominal_time},
-                                        {"outcome", lifecycle::ToString(results[i].outcome)},
-                                        {"reason", results[i].reason}});
+      Note(batch[i], results[i], now - due.since[begin + i], amounts);
     }
   }
   return absl::OkStatus();
+}
+
+void SchedulerPass::Note(const LifecycleProposal& proposal,
+                         const lifecycle::LifecycleResult& result, absl::Duration lag,
+                         SchedulerMetrics::Tick& amounts) {
+  metrics_.RecordOutcome(proposal, result, lag);
+  const bool open = result.reason == "NO_PROVISIONER" || result.reason == "WRITE_FAILED";
+  if (open && proposal.kind == LifecycleKind::kAutostart) ++amounts.backlog;
+  if (result.outcome == lifecycle::LifecycleOutcome::kNotDue) return;
+  log::Debug("lifecycle decision", {{"workspace_id", proposal.workspace_id.ToString()},
+                                    {"kind", lifecycle::ToString(proposal.kind)},
+                                    {"nominal_time", proposal.nominal_time},
+                                    {"attempt", proposal.attempt},
+                                    {"outcome", lifecycle::ToString(result.outcome)},
+                                    {"reason", result.reason}});
 }
 
 }  // namespace coder::scheduler

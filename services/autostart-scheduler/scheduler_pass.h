@@ -31,11 +31,19 @@ class SchedulerPass {
   absl::Status LatestOutcome() const;
 
  private:
+  // What was found due, and when it came due, in the same order.
+  struct Due {
+    std::vector<lifecycle::LifecycleProposal> proposals;
+    std::vector<absl::Time> since;
+  };
+
   absl::Status Tick(absl::Time tick, std::stop_token stop);
-  std::vector<lifecycle::LifecycleProposal> DecideAll(absl::Time tick, std::stop_token stop,
-                                                      absl::Status& outcome);
-  absl::Status ApplyAll(absl::Time tick, std::stop_token stop,
-                        const std::vector<lifecycle::LifecycleProposal>& proposals);
+  Due DecideAll(absl::Time tick, std::stop_token stop, SchedulerMetrics::Tick& amounts,
+                absl::Status& outcome);
+  absl::Status ApplyAll(absl::Time tick, std::stop_token stop, const Due& due,
+                        SchedulerMetrics::Tick& amounts);
+  void Note(const lifecycle::LifecycleProposal& proposal, const lifecycle::LifecycleResult& result,
+            absl::Duration lag, SchedulerMetrics::Tick& amounts);
 
   LifecycleClient& client_;
   clock::Clock& clock_;

@@ -151,6 +151,65 @@ TEST_CASE("outcomes are counted by reason") {
   CHECK(f.Metric("coderd_scheduler_schedule_lag_seconds_count{kind=\"autostart\"}") == 0);
 }
 
+TEST_CASE("every metric is there before anything happened") {
+  Fixture f;
+  for (const char* name :
+       {"coderd_scheduler_batches_total", "coderd_scheduler_batch_seconds_count",
+        "coderd_scheduler_tick_candidates_count", "coderd_scheduler_tick_decisions_count",
+        "coderd_scheduler_conflicts_total{kind=\"autostart\"}",
+        "coderd_scheduler_retries_total{outcome=\"applied\"}",
+        "coderd_scheduler_retries_total{outcome=\"missed\"}", "coderd_scheduler_catch_ups_total",
+        "coderd_scheduler_next_fire_backlog"}) {
+    INFO(name);
+    CHECK(f.Metric(name) == 0);
+  }
+}
+
+TEST_CASE("a tick's size, its batches and what stays open are measured") {
+  Fixture f;
+  for (int i = 0; i < 501; ++i) f.Stopped();
+  f.client.answer = {.outcome = LifecycleOutcome::kSkipped, .reason = "NO_PROVISIONER"};
+  REQUIRE_THAT(f.Run(), IsOk());
+  CHECK(f.Metric("coderd_scheduler_batches_total") == 2);
+  CHECK(f.Metric("coderd_scheduler_batch_seconds_count") == 2);
+  CHECK(f.Metric("coderd_scheduler_tick_candidates_sum") == 501);
+  CHECK(f.Metric("coderd_scheduler_tick_decisions_sum") == 501);
+  CHECK(f.Metric("coderd_scheduler_next_fire_backlog") == 501);
+  f.client.answer = {.outcome = LifecycleOutcome::kNotDue};
+  REQUIRE_THAT(f.Run(), IsOk());
+  CHECK(f.Metric("coderd_scheduler_next_fire_backlog") == 0);
+  CHECK(f.Metric("coderd_scheduler_conflicts_total{kind=\"autostart\"}") == 501);
+}
+
+TEST_CASE("a spread start is on time at its place, and late more than two minutes after it") {
+  Fixture f;
+  f.Stopped().snapshot.autostart_offset = absl::Minutes(10);
+  f.clock.SetWall(At("2026-03-02T09:12:00Z"));
+  REQUIRE_THAT(f.Run(), IsOk());
+  CHECK(f.Metric("coderd_scheduler_schedule_lag_seconds_sum{kind=\"autostart\"}") == 120);
+  CHECK(f.Metric("coderd_scheduler_catch_ups_total") == 0);
+  f.clock.SetWall(At("2026-03-02T09:13:00Z"));
+  REQUIRE_THAT(f.Run(), IsOk());
+  CHECK(f.Metric("coderd_scheduler_catch_ups_total") == 1);
+}
+
+TEST_CASE("a retry is sent with its attempt, counted, and no lag") {
+  Fixture f;
+  auto& snapshot = f.Stopped().snapshot;
+  snapshot.transition = lifecycle::BuildTransition::kStart;
+  snapshot.job_status = lifecycle::JobStatus::kFailed;
+  snapshot.build_created_at = At("2026-03-02T09:00:00Z");
+  snapshot.job_completed_at = At("2026-03-02T09:05:00Z");
+  snapshot.failed_autostart = {At("2026-03-02T09:00:00Z"), 1};
+  snapshot.policy.autostart_max_attempts = 2;
+  f.clock.SetWall(At("2026-03-02T09:10:00Z"));
+  REQUIRE_THAT(f.Run(), IsOk());
+  REQUIRE(f.client.batches.size() == 1);
+  CHECK(f.client.batches[0][0].attempt == 2);
+  CHECK(f.Metric("coderd_scheduler_retries_total{outcome=\"applied\"}") == 1);
+  CHECK(f.Metric("coderd_scheduler_schedule_lag_seconds_count{kind=\"autostart\"}") == 0);
+}
+
 TEST_CASE("a failed tick is told, and the next one makes up for it") {
   Fixture f;
   f.Stopped();
