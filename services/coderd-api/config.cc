@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/schedule/cron.h"
 #include "services/coderd-api/experiments.h"
 
 namespace coder::api {
@@ -26,6 +27,10 @@ void RegisterDeployment(server::OptionSet& set, Config& config) {
   set.Text("access-url", &config.access_url, "URL people and agents reach the deployment under");
   set.List("experiments", &config.experiments,
            "experiments to enable, such as " + std::string(kWorkspaceBuildUpdates));
+  set.Text("quiet-hours-default-schedule", &config.quiet_hours.default_schedule,
+           "when workspaces whose template requires a stop are stopped, once a day");
+  set.Bool("allow-custom-quiet-hours", &config.quiet_hours.users_choose,
+           "let users choose their own quiet hours");
   set.SecretText("keyring", &config.keyring,
                  "keys for what is stored encrypted, one a line, the newest last; see new-key");
   set.SecretText("service-token", &config.service_token,
@@ -74,6 +79,12 @@ std::optional<std::string> BadAccessUrl(const Config& config) {
   return absl::StrCat("option access-url: '", url, "' is no URL; begin with http:// or https://");
 }
 
+std::optional<std::string> BadQuietHours(const Config& config) {
+  const auto cron = schedule::Cron::ParseDaily(config.quiet_hours.default_schedule);
+  if (cron.ok()) return std::nullopt;
+  return absl::StrCat("option quiet-hours-default-schedule: ", cron.status().message());
+}
+
 }  // namespace
 
 void RegisterOptions(server::OptionSet& set, Config& config) {
@@ -90,6 +101,7 @@ void RegisterOptions(server::OptionSet& set, Config& config) {
   RegisterLimits(set, config);
   set.Check([&config] { return UnknownExperiment(config); });
   set.Check([&config] { return BadAccessUrl(config); });
+  set.Check([&config] { return BadQuietHours(config); });
   set.Example("coderd-api migrate --migrate-url-file=/run/secrets/owner-url");
   set.Example(
       "coderd-api --grpc-listen=:3001 --keyring-file=/run/secrets/keyring "

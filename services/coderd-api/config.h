@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "libs/schedule/quiet_hours.h"
 #include "libs/server/admin_server.h"
 #include "libs/server/common_options.h"
 #include "libs/server/grpc_options.h"
@@ -34,6 +35,9 @@ struct Config {
   /// The URL people and agents reach the deployment under.
   std::string access_url = "http://localhost:3000";
   std::vector<std::string> experiments;
+
+  /// When required stops are done, for users who have not chosen.
+  schedule::QuietHoursTerms quiet_hours;
 
   /// How long a session lasts after its last use.
   absl::Duration session_lifetime = absl::Hours(24);

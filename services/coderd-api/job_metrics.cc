@@ -32,7 +32,20 @@ JobMetrics::JobMetrics(prometheus::Registry& registry)
       jobs_(prometheus::BuildGauge()
                 .Name("coderd_provisioner_jobs")
                 .Help("Unfinished provisioner jobs by engine and status.")
-                .Register(registry)) {
+                .Register(registry)),
+      schedule_lag_(prometheus::BuildHistogram()
+                        .Name("coderd_schedule_lag_seconds")
+                        .Help("From when a rule was due (the nominal time and the spread) until a "
+                              "provisioner had its build (acquired) and until the build had "
+                              "succeeded. What lies between the two is the engine's; what lies "
+                              "before, and not in coderd_scheduler_schedule_lag_seconds, is the "
+                              "queue's. Retries do not count.")
+                        .Register(registry)) {
+  for (const char* reason : {"autostart", "autostop", "dormancy", "failedstop", "autodelete"}) {
+    for (const char* stage : {"acquired", "succeeded"}) {
+      schedule_lag_.Add({{"build_reason", reason}, {"stage", stage}}, WaitBuckets());
+    }
+  }
   for (const char* job_type : {"workspace_build", "template_version_import"}) {
     reaped_.Add({{"job_type", job_type}});
   }
@@ -62,6 +75,20 @@ void JobMetrics::ObserveQueueWait(const storage::AcquiredJob& job) {
             {"build_reason", build ? std::string(lifecycle::ToString(build->reason)) : ""}},
            WaitBuckets())
       .Observe(absl::ToDoubleSeconds(job.started_at - job.created_at));
+  if (build != nullptr && build->due_at) {
+    ObserveLag(build->reason, "acquired", job.started_at - *build->due_at);
+  }
+}
+
+void JobMetrics::ObserveLag(lifecycle::BuildReason reason, const char* stage, absl::Duration lag) {
+  schedule_lag_
+      .Add({{"build_reason", std::string(lifecycle::ToString(reason))}, {"stage", stage}},
+           WaitBuckets())
+      .Observe(absl::ToDoubleSeconds(lag));
+}
+
+void JobMetrics::ObserveCompleted(const storage::CompletedBuild& build) {
+  if (build.due_at) ObserveLag(build.reason, "succeeded", build.completed_at - *build.due_at);
 }
 
 void JobMetrics::CountReaped(const std::vector<storage::ReapedJob>& jobs) {

@@ -74,7 +74,7 @@ grpc::Status LifecycleService::ApplyLifecycleActions(
                                         call.deadline));
           for (const auto& result : applied.results) *response->add_results() = ToProto(result);
           for (const auto& organization : applied.queued_in) queue_signal_.Poke(organization);
-          if (!applied.queued_in.empty()) poker_.Poke();
+          if (applied.wrote_events) poker_.Poke();
         }
         return absl::OkStatus();
       });

@@ -14,8 +14,8 @@ class LifecycleService final : public ::coder::lifecycle::v1::LifecycleService::
  public:
   static constexpr char kName[] = "coder.lifecycle.v1.LifecycleService";
 
-  /// All must outlive the service. `poker` and `queue_signal` are poked by the call that queued
-  /// builds.
+  /// All must outlive the service. `poker` and `queue_signal` are poked by the call that wrote
+  /// events or queued builds.
   LifecycleService(const CallGate& gate, storage::LifecycleStore& store, events::OutboxPoker& poker,
                    JobQueueSignal& queue_signal)
       : gate_(gate), store_(store), poker_(poker), queue_signal_(queue_signal) {}

@@ -11,6 +11,7 @@
 #include "coder/api/v1/deployment.pb.h"
 #include "coder/api/v1/organization.pb.h"
 #include "coder/api/v1/provisioner.pb.h"
+#include "coder/api/v1/schedule.pb.h"
 #include "coder/api/v1/template.pb.h"
 #include "coder/api/v1/user.pb.h"
 #include "coder/api/v1/watch.pb.h"
@@ -28,7 +29,7 @@ std::set<std::string> EveryMethod() {
         v1::Experiment::descriptor()->file(), v1::Organization::descriptor()->file(),
         v1::ProvisionerKey::descriptor()->file(), v1::TemplateVersion::descriptor()->file(),
         v1::User::descriptor()->file(), v1::GetBuildStreamStatusRequest::descriptor()->file(),
-        v1::Workspace::descriptor()->file(),
+        v1::Workspace::descriptor()->file(), v1::Blackout::descriptor()->file(),
         lifecycle::v1::ApplyLifecycleActionsRequest::descriptor()->file(),
         provisioner::v1::HeartbeatRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {

@@ -57,6 +57,8 @@ std::optional<LifecycleKind> FromProto(pb::LifecycleKind kind) {
       return LifecycleKind::kDormancy;
     case pb::LIFECYCLE_KIND_AUTODELETE:
       return LifecycleKind::kAutodelete;
+    case pb::LIFECYCLE_KIND_AUTOSTOP_REMINDER:
+      return LifecycleKind::kAutostopReminder;
     default:
       return std::nullopt;
   }
@@ -91,6 +93,11 @@ pb::TemplatePolicy ToProto(const lifecycle::TemplatePolicy& policy) {
     *message.mutable_time_til_dormant_autodelete() =
         events::ToProto(*policy.time_til_dormant_autodelete);
   }
+  message.set_autostart_max_attempts(policy.autostart_max_attempts);
+  *message.mutable_autostart_retry_delay() = events::ToProto(policy.autostart_retry_delay);
+  if (policy.autostop_reminder) {
+    *message.mutable_autostop_reminder() = events::ToProto(*policy.autostop_reminder);
+  }
   return message;
 }
 
@@ -115,6 +122,20 @@ pb::LifecycleCandidate ToProto(const lifecycle::LifecycleCandidate& candidate) {
   set(s.dormant_at, [&] { return message.mutable_dormant_time(); });
   set(s.deleting_at, [&] { return message.mutable_deleting_time(); });
   *message.mutable_last_used_time() = events::ToProto(s.last_used_at);
+  *message.mutable_autostart_offset() = events::ToProto(s.autostart_offset);
+  set(s.autostart_skip_until, [&] { return message.mutable_autostart_skip_until_time(); });
+  for (const lifecycle::BlackoutDates& dates : s.blackouts) {
+    pb::BlackoutDates& blackout = *message.add_blackouts();
+    blackout.set_first_date(lifecycle::FormatDate(dates.first));
+    blackout.set_last_date(lifecycle::FormatDate(dates.last));
+    blackout.set_reason(dates.reason);
+  }
+  if (s.failed_autostart) {
+    pb::FailedAutostart& failed = *message.mutable_failed_autostart();
+    *failed.mutable_nominal_time() = events::ToProto(s.failed_autostart->nominal_time);
+    failed.set_attempt(s.failed_autostart->attempt);
+  }
+  message.set_autostop_reminded(s.autostop_reminded);
   *message.mutable_template_() = ToProto(s.policy);
   return message;
 }

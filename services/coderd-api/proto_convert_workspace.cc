@@ -35,6 +35,9 @@ void FillTimes(const storage::WorkspaceRecord& record, v1::Workspace& out) {
   if (record.next_start_at) {
     *out.mutable_next_start_time() = events::ToProto(*record.next_start_at);
   }
+  if (record.autostart_skip_until) {
+    *out.mutable_autostart_skip_until_time() = events::ToProto(*record.autostart_skip_until);
+  }
   if (record.ttl) *out.mutable_ttl() = events::ToProto(*record.ttl);
   if (record.dormant_at) *out.mutable_dormant_time() = events::ToProto(*record.dormant_at);
   if (record.deleting_at) *out.mutable_deleting_time() = events::ToProto(*record.deleting_at);
@@ -116,6 +119,19 @@ v1::ScheduleOutcome OutcomeToProto(const storage::OutcomeRecord& record) {
   out.set_detail(record.detail);
   if (record.build) out.set_build_id(record.build->ToString());
   *out.mutable_decide_time() = events::ToProto(record.decided_at);
+  if (record.build_status) out.set_build_status(events::ToProto(*record.build_status));
+  out.set_build_number(record.build_number);
+  return out;
+}
+
+v1::PlannedAction PlannedToProto(const lifecycle::PlannedAction& planned) {
+  v1::PlannedAction out;
+  out.set_kind(std::string(lifecycle::ToString(planned.kind)));
+  *out.mutable_nominal_time() = events::ToProto(planned.nominal_time);
+  *out.mutable_act_time() = events::ToProto(planned.act_time);
+  out.set_attempt(planned.attempt);
+  out.set_skip_reason(planned.skip_reason);
+  out.set_detail(planned.detail);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "coder/api/v1/build.pb.h"
 #include "coder/api/v1/workspace.pb.h"
+#include "libs/lifecycle/planned_actions.h"
 #include "libs/storage/workspace_records.h"
 
 namespace coder::api {
@@ -15,6 +16,7 @@ namespace coder::api {
 v1::Workspace WorkspaceToProto(const storage::WorkspaceRecord& record);
 v1::WorkspaceBuild BuildToProto(const storage::BuildRecord& record);
 v1::ScheduleOutcome OutcomeToProto(const storage::OutcomeRecord& record);
+v1::PlannedAction PlannedToProto(const lifecycle::PlannedAction& planned);
 
 /// The values of a build's parameters, in their order.
 std::vector<lifecycle::NameValue> ParametersFromProto(

@@ -190,8 +190,10 @@ absl::Status ProvisionerService::Complete(const CallContext& call,
     RETURN_IF_ERROR(parts_.store.CompleteImport(claim, ImportFromProto(request.template_import()),
                                                 timings, call.deadline));
   } else if (request.has_workspace_build()) {
-    RETURN_IF_ERROR(parts_.store.CompleteBuild(claim, ResourcesFromProto(request.workspace_build()),
+    ASSIGN_OR_RETURN(const auto completed, parts_.store.CompleteBuild(
+                                               claim, ResourcesFromProto(request.workspace_build()),
                                                timings, call.deadline));
+    if (completed && parts_.on_build_completed) parts_.on_build_completed(*completed);
   } else {
     return absl::InvalidArgumentError("complete job: it comes without a result");
   }

@@ -31,6 +31,8 @@ class ProvisionerService final
     absl::Duration lease;
     /// Told when a heartbeat could not be taken for the service's own sake; may be empty.
     std::function<void()> on_unavailable;
+    /// Told of each build that ended well, once; may be empty.
+    std::function<void(const storage::CompletedBuild&)> on_build_completed = nullptr;
   };
 
   /// All parts must outlive the service.

@@ -65,8 +65,8 @@ class World {
   Objects Foreign() { return ObjectsOf(stranger_, theirs_); }
   Objects Absent() {
     Objects objects;
-    for (const char* name :
-         {"user", "org", "workspace", "build", "job", "template", "version", "file", "key"}) {
+    for (const char* name : {"user", "org", "workspace", "build", "job", "template", "version",
+                             "file", "key", "blackout"}) {
       objects[name] = NewId();
     }
     objects["token"] = "0000000000";
@@ -141,6 +141,11 @@ class World {
     const std::string session = server_.AddSession(user.IsNil() ? neighbour_ : user);
     objects["token"] = session.substr(0, 10);
     objects["file"] = files_[organization];
+    objects["blackout"] = NewId();
+    server_.Run(
+        "INSERT INTO autostart_blackouts (id, organization_id, first_day, last_day, created_by) "
+        "VALUES ($1, $2, '2026-12-24', '2026-12-24', $3)",
+        {objects["blackout"], organization.ToString(), creator_.ToString()});
     objects["key"] =
         server_.identities()
             .AddProvisionerKey(auth::GenerateProvisionerKey().secret_hash, organization, creator_)

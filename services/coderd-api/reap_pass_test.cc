@@ -62,9 +62,9 @@ class ExpiredJob : public storage::JobStore {
                               const std::vector<storage::StageTiming>&, clock::Deadline) override {
     return kUnused;
   }
-  absl::Status CompleteBuild(const storage::LeaseClaim&,
-                             const std::vector<storage::ResourceRecord>&,
-                             const std::vector<storage::StageTiming>&, clock::Deadline) override {
+  absl::StatusOr<std::optional<storage::CompletedBuild>> CompleteBuild(
+      const storage::LeaseClaim&, const std::vector<storage::ResourceRecord>&,
+      const std::vector<storage::StageTiming>&, clock::Deadline) override {
     return kUnused;
   }
   absl::Status FailJob(const storage::LeaseClaim&, const storage::JobFailure&,

@@ -56,6 +56,12 @@ constexpr Field kFields[] = {
     CODER_OPTIONAL_DURATION(time_til_dormant_autodelete),
     CODER_DURATION(autostart_catch_up),
     CODER_POLICY(deprecation_message),
+    CODER_POLICY(autostop_requirement_days),
+    CODER_POLICY(autostop_requirement_weeks),
+    CODER_DURATION(autostart_spread),
+    CODER_POLICY(autostart_max_attempts),
+    CODER_DURATION(autostart_retry_delay),
+    CODER_OPTIONAL_DURATION(autostop_reminder),
 };
 
 #undef CODER_OPTIONAL_DURATION
@@ -71,6 +77,12 @@ void PolicyToProto(const lifecycle::WorkspacePolicy& policy, v1::Template& proto
   CODER_DURATION_TO_PROTO(failure_ttl);
   CODER_DURATION_TO_PROTO(time_til_dormant);
   CODER_DURATION_TO_PROTO(time_til_dormant_autodelete);
+  CODER_DURATION_TO_PROTO(autostop_reminder);
+  *proto.mutable_autostart_spread() = events::ToProto(policy.autostart_spread);
+  *proto.mutable_autostart_retry_delay() = events::ToProto(policy.autostart_retry_delay);
+  proto.set_autostop_requirement_days(policy.autostop_requirement_days);
+  proto.set_autostop_requirement_weeks(policy.autostop_requirement_weeks);
+  proto.set_autostart_max_attempts(policy.autostart_max_attempts);
   *proto.mutable_activity_bump() = events::ToProto(policy.activity_bump);
   *proto.mutable_autostart_catch_up() = events::ToProto(policy.autostart_catch_up);
   proto.set_allow_user_autostart(policy.allow_user_autostart);

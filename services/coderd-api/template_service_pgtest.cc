@@ -214,8 +214,17 @@ TEST_CASE("a template's life: made, changed, promoted, deleted") {
   update.mutable_template_()->clear_default_ttl();
   update.mutable_template_()->set_require_active_version(true);
   update.mutable_template_()->mutable_failure_ttl()->set_seconds(60);
+  update.mutable_template_()->set_autostop_requirement_days(65);
+  update.mutable_template_()->set_autostop_requirement_weeks(2);
+  update.mutable_template_()->mutable_autostart_spread()->set_seconds(600);
+  update.mutable_template_()->set_autostart_max_attempts(3);
+  update.mutable_template_()->mutable_autostart_retry_delay()->set_seconds(120);
+  update.mutable_template_()->mutable_autostop_reminder()->set_seconds(1800);
   update.mutable_template_()->set_description("not in the mask");
-  for (const char* path : {"default_ttl", "require_active_version", "failure_ttl"}) {
+  for (const char* path :
+       {"default_ttl", "require_active_version", "failure_ttl", "autostop_requirement_days",
+        "autostop_requirement_weeks", "autostart_spread", "autostart_max_attempts",
+        "autostart_retry_delay", "autostop_reminder"}) {
     update.mutable_update_mask()->add_paths(path);
   }
   const auto updated = f.Call(&Stub::UpdateTemplate, f.admin, update);
@@ -223,6 +232,12 @@ TEST_CASE("a template's life: made, changed, promoted, deleted") {
   CHECK(!updated->template_().has_default_ttl());
   CHECK(updated->template_().require_active_version());
   CHECK(updated->template_().failure_ttl().seconds() == 60);
+  CHECK(updated->template_().autostop_requirement_days() == 65);
+  CHECK(updated->template_().autostop_requirement_weeks() == 2);
+  CHECK(updated->template_().autostart_spread().seconds() == 600);
+  CHECK(updated->template_().autostart_max_attempts() == 3);
+  CHECK(updated->template_().autostart_retry_delay().seconds() == 120);
+  CHECK(updated->template_().autostop_reminder().seconds() == 1800);
   CHECK(updated->template_().description().empty());
   CHECK(updated->template_().etag() != first.etag());
 

@@ -71,7 +71,8 @@ void WirePolls(Wiring& wiring, JobDispatcher& dispatcher, LogFollowers& follower
 
 StreamJobLogsParts& WireJobs(Wiring& wiring) {
   const absl::Duration lease = wiring->config.lease_duration;
-  auto& store = wiring.Make<storage::PgJobStore>(wiring->pool, wiring->ids);
+  auto& store =
+      wiring.Make<storage::PgJobStore>(wiring->pool, wiring->ids, wiring->config.quiet_hours);
   auto& views = wiring.Make<storage::PgJobViewStore>(wiring->pool);
   events::OutboxPoker& poker = wiring.poker();
   auto& metrics = wiring.Make<JobMetrics>(wiring->metrics.registry());
@@ -107,9 +108,10 @@ StreamJobLogsParts& WireJobs(Wiring& wiring) {
                                                                  wiring->config.access_url, lease});
   wiring.Serve<ProvisionerService>(
       "coder.provisioner.v1.ProvisionerService",
-      ProvisionerService::Parts{wiring->gate, store, wiring->keyring, poker, wiring.job_queue(),
-                                wiring.job_logs(), acquire, lease,
-                                [reaper] { reaper->FoundUnavailable(); }});
+      ProvisionerService::Parts{
+          wiring->gate, store, wiring->keyring, poker, wiring.job_queue(), wiring.job_logs(),
+          acquire, lease, [reaper] { reaper->FoundUnavailable(); },
+          [&metrics](const storage::CompletedBuild& build) { metrics.ObserveCompleted(build); }});
   wiring->grpc.OnDrain([&streams, &followers] {
     for (const auto& stream : streams.All()) stream->Drain();
     followers.Drain();

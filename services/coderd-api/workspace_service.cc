@@ -6,10 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/events/proto_time.h"
+#include "libs/lifecycle/planned_actions.h"
 #include "libs/status/status_macros.h"
 #include "libs/storage/page_token.h"
 #include "services/coderd-api/proto_convert_workspace.h"
 #include "services/coderd-api/request_fields.h"
+#include "services/coderd-api/workspace_access.h"
 
 namespace coder::api {
 namespace {
@@ -23,21 +25,6 @@ using storage::WorkspaceRecord;
 
 constexpr int kDefaultOutcomes = 10;
 constexpr int kMaxOutcomes = 100;
-
-std::string Words(absl::string_view workspace) {
-  return absl::StrCat("workspace \"", workspace, "\"");
-}
-
-// An absent object reads like a hidden one.
-template <typename T>
-absl::StatusOr<T> AsAbsent(absl::StatusOr<T> found, absl::string_view words) {
-  if (absl::IsNotFound(found.status())) return auth::NotFound(words);
-  return found;
-}
-
-auth::ObjectRef RefOf(const WorkspaceRecord& workspace) {
-  return {.organization_id = workspace.organization, .owner_id = workspace.owner};
-}
 
 template <typename Id>
 absl::Status SetId(absl::string_view field, const std::string& text, std::optional<Id>& id) {
@@ -53,18 +40,31 @@ std::string FilterText(const CallContext& call, v1::ListWorkspacesRequest reques
   return absl::StrCat(call.caller->Identity(), "|", request.SerializeAsString());
 }
 
+void Explain(const WorkspaceRecord& record, const std::vector<storage::OutcomeRecord>& outcomes,
+             const storage::ScheduleView& view, v1::ExplainScheduleResponse& response) {
+  for (const storage::OutcomeRecord& outcome : outcomes) {
+    *response.add_outcomes() = OutcomeToProto(outcome);
+  }
+  for (const auto& planned : lifecycle::PlannedActions(view.snapshot, view.now)) {
+    *response.add_planned() = PlannedToProto(planned);
+  }
+  *response.mutable_spread_offset() = events::ToProto(view.snapshot.autostart_offset);
+  *response.mutable_catch_up_window() = events::ToProto(view.snapshot.policy.autostart_catch_up);
+  *response.mutable_outcome_retention() = events::ToProto(storage::kOutcomeRetention);
+  if (record.next_start_at) {
+    *response.mutable_next_start_time() = events::ToProto(*record.next_start_at);
+  }
+  if (record.status() == lifecycle::WorkspaceStatus::kRunning && record.latest_build.deadline) {
+    *response.mutable_next_stop_time() = events::ToProto(*record.latest_build.deadline);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<WorkspaceRecord> WorkspaceService::Load(const CallContext& call,
                                                        absl::string_view field,
-                                                       const std::string& id_text, Action action) {
-  ASSIGN_OR_RETURN(const WorkspaceId id, IdField<WorkspaceId>(field, id_text));
-  const std::string words = Words(id_text);
-  ASSIGN_OR_RETURN(WorkspaceRecord record,
-                   AsAbsent(parts_.workspaces.Get(id, call.deadline), words));
-  if (record.deleted) return auth::NotFound(words);
-  RETURN_IF_ERROR(call.Authorize(action, RefOf(record), words));
-  return record;
+                                                       const std::string& id, Action action) {
+  return LoadWorkspace(parts_.workspaces, call, field, id, action);
 }
 
 absl::StatusOr<UserId> WorkspaceService::OwnerOf(const CallContext& call,
@@ -161,7 +161,7 @@ grpc::Status WorkspaceService::GetWorkspace(grpc::ServerContext* context,
                                             v1::GetWorkspaceResponse* response) {
   return HandleCall(parts_.gate, context, "/coder.api.v1.WorkspaceService/GetWorkspace", *request,
                     [&](const CallContext& call) -> absl::Status {
-                      const std::string words = Words(request->workspace());
+                      const std::string words = WorkspaceWords(request->workspace());
                       ASSIGN_OR_RETURN(const WorkspaceRecord record,
                                        AsAbsent(Find(call, *request), words));
                       if (record.deleted && !request->include_deleted())
@@ -285,16 +285,10 @@ grpc::Status WorkspaceService::ExplainSchedule(grpc::ServerContext* context,
                                                 : std::clamp(request->limit(), 1, kMaxOutcomes);
         ASSIGN_OR_RETURN(const std::vector<storage::OutcomeRecord> outcomes,
                          parts_.workspaces.ListOutcomes(record.id, limit, call.deadline));
-        for (const storage::OutcomeRecord& outcome : outcomes) {
-          *response->add_outcomes() = OutcomeToProto(outcome);
-        }
-        if (record.next_start_at) {
-          *response->mutable_next_start_time() = events::ToProto(*record.next_start_at);
-        }
-        if (record.status() == lifecycle::WorkspaceStatus::kRunning &&
-            record.latest_build.deadline) {
-          *response->mutable_next_stop_time() = events::ToProto(*record.latest_build.deadline);
-        }
+        ASSIGN_OR_RETURN(const storage::ScheduleView view,
+                         AsAbsent(parts_.schedules.View(record.id, call.deadline),
+                                  WorkspaceWords(request->workspace_id())));
+        Explain(record, outcomes, view, *response);
         return absl::OkStatus();
       });
 }

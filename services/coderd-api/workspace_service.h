@@ -9,6 +9,7 @@
 #include "coder/api/v1/workspace.grpc.pb.h"
 #include "libs/events/poker.h"
 #include "libs/lifecycle/ids.h"
+#include "libs/storage/schedule_store.h"
 #include "libs/storage/workspace_store.h"
 #include "services/coderd-api/call.h"
 
@@ -23,6 +24,7 @@ class WorkspaceService final : public v1::WorkspaceService::Service {
   struct Parts {
     const CallGate& gate;
     storage::WorkspaceStore& workspaces;
+    storage::ScheduleStore& schedules;
     events::OutboxPoker& poker;
     /// Called after a job was put into an organization's queue; returns at once.
     std::function<void(const lifecycle::OrganizationId&)> job_queued;

@@ -16,6 +16,7 @@
 #include "libs/status/error_reason.h"
 #include "libs/storage/postgres/pg_build_store.h"
 #include "libs/storage/postgres/pg_credential_store.h"
+#include "libs/storage/postgres/pg_schedule_store.h"
 #include "libs/storage/postgres/pg_workspace_store.h"
 #include "libs/storage/postgres/testing/migrated_database.h"
 #include "libs/storage/postgres/testing/sample_world.h"
@@ -142,12 +143,13 @@ struct WorkspaceServiceFixture {
   CallGate gate{authenticator, clock};
   ids::UuidV7Generator ids{[this] { return clock.Now(); }, ids::SystemRandom()};
   storage::PgWorkspaceStore workspaces{pool, ids};
+  storage::PgScheduleStore schedules{pool};
   storage::PgBuildStore builds{pool, ids};
   CountingPoker poker;
   std::vector<lifecycle::OrganizationId> queued;
   std::vector<lifecycle::JobId> ended;
   WorkspaceService workspace_service{
-      {gate, workspaces, poker,
+      {gate, workspaces, schedules, poker,
        [this](const lifecycle::OrganizationId& id) { queued.push_back(id); }}};
   BuildService build_service{{gate, workspaces, builds, poker,
                               [this](const lifecycle::OrganizationId& id) { queued.push_back(id); },
