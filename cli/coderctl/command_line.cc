@@ -132,6 +132,7 @@ int RunCoderctl(int argc, char** argv) {
   AddWorkspaceCommands(root, line);
   AddBuildCommands(root, line);
   AddScheduleCommands(root, line);
+  AddBlackoutCommands(root, line);
   AddWatchCommand(root, line);
   AddProvisionerCommands(root, line);
   AddScaletestCommands(root, line);

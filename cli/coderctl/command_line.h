@@ -34,6 +34,7 @@ void AddTemplateCommands(CLI::App& root, CommandLine& line);
 void AddWorkspaceCommands(CLI::App& root, CommandLine& line);
 void AddBuildCommands(CLI::App& root, CommandLine& line);
 void AddScheduleCommands(CLI::App& root, CommandLine& line);
+void AddBlackoutCommands(CLI::App& root, CommandLine& line);
 void AddWatchCommand(CLI::App& root, CommandLine& line);
 void AddProvisionerCommands(CLI::App& root, CommandLine& line);
 void AddScaletestCommands(CLI::App& root, CommandLine& line);

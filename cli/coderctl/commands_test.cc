@@ -11,6 +11,7 @@
 #include "cli/coderctl/completion.h"
 #include "cli/coderctl/duration_text.h"
 #include "cli/coderctl/lookup.h"
+#include "cli/coderctl/template_policy.h"
 #include "cli/coderctl/variables_file.h"
 #include "libs/status/error_reason.h"
 
@@ -155,6 +156,51 @@ TEST_CASE("a misspelt command is named, and the nearest one offered") {
             2);
       CHECK_THAT(errors.text(), Catch::EndsWith(row.said));
     }
+  }
+}
+
+TEST_CASE("each field of a template's policy is read from text and written as such") {
+  struct Row {
+    const char* field;
+    const char* text;
+    const char* stored;
+  };
+  const Row rows[] = {
+      {"default_ttl", "8h", "8h"},
+      {"default_ttl", "off", "off"},
+      {"activity_bump", "90m", "1h30m"},
+      {"require_active_version", "true", "true"},
+      {"autostart_allowed_days", "mon-fri", "mon,tue,wed,thu,fri"},
+      {"autostart_allowed_days", "all", "all"},
+      {"autostop_requirement_days", "sat,sun", "sat,sun"},
+      {"autostop_requirement_days", "none", "none"},
+      {"autostop_requirement_weeks", "2", "2"},
+      {"deprecation_message", "use rust", "use rust"},
+  };
+  for (const Row& row : rows) {
+    DYNAMIC_SECTION(row.field << " " << row.text) {
+      api::v1::Template target;
+      REQUIRE(SetPolicyField(row.field, row.text, target).ok());
+      CHECK(PolicyFieldText(row.field, target) == row.stored);
+    }
+  }
+  const Row bad[] = {
+      {"default_ttl", "8", "--default-ttl"},
+      {"require_active_version", "yes", "true or false"},
+      {"autostart_allowed_days", "fri-mon", "mon-fri,sun"},
+      {"autostart_allowed_days", "everyday", "mon-fri,sun"},
+      {"autostart_max_attempts", "many", "whole number"},
+  };
+  for (const Row& row : bad) {
+    DYNAMIC_SECTION("bad " << row.field << " " << row.text) {
+      api::v1::Template target;
+      const absl::Status refused = SetPolicyField(row.field, row.text, target);
+      CHECK(absl::IsInvalidArgument(refused));
+      CHECK_THAT(std::string(refused.message()), Catch::Contains(row.stored));
+    }
+  }
+  for (const PolicyField& field : PolicyFields()) {
+    CHECK(api::v1::Template::descriptor()->FindFieldByName(field.name) != nullptr);
   }
 }
 

@@ -4,9 +4,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "cli/coderctl/command_line.h"
 #include "cli/coderctl/job_log.h"
 #include "cli/coderctl/lookup.h"
+#include "cli/coderctl/template_policy.h"
 #include "cli/coderctl/variables_file.h"
 #include "coder/api/v1/template.grpc.pb.h"
 #include "libs/archive/template_archive.h"
@@ -227,6 +230,65 @@ absl::Status Promote(const CommandLine& line, const std::string& name,
   return Activate(session, found.id(), version_id);
 }
 
+struct EditOptions {
+  std::string name;
+  std::string organization;
+  /// Field and text, as given.
+  std::vector<std::pair<std::string, std::string>> changes;
+};
+
+void PrintPolicy(const CommandLine& line, const api::v1::Template& item) {
+  Table table({"FIELD", "VALUE"});
+  table.AddRow({"name", item.name()});
+  table.AddRow({"organization", item.organization_name()});
+  for (const PolicyField& field : PolicyFields()) {
+    table.AddRow({field.name, PolicyFieldText(field.name, item)});
+  }
+  Print(line.output, table, item);
+}
+
+absl::Status Show(const CommandLine& line, const std::string& name,
+                  const std::string& organization) {
+  ASSIGN_OR_RETURN(Session session, line.Connect());
+  ASSIGN_OR_RETURN(api::v1::Template found, FindTemplate(session, name, organization));
+  PrintPolicy(line, found);
+  return absl::OkStatus();
+}
+
+absl::Status Edit(const CommandLine& line, const EditOptions& options) {
+  api::v1::UpdateTemplateRequest request;
+  for (const auto& [field, text] : options.changes) {
+    RETURN_IF_ERROR(SetPolicyField(field, text, *request.mutable_template_()));
+    request.mutable_update_mask()->add_paths(field);
+  }
+  if (options.changes.empty()) {
+    return absl::InvalidArgumentError("edit template: nothing is to change; give an option");
+  }
+  ASSIGN_OR_RETURN(Session session, line.Connect());
+  ASSIGN_OR_RETURN(api::v1::Template found,
+                   FindTemplate(session, options.name, options.organization));
+  request.mutable_template_()->set_id(found.id());
+  ASSIGN_OR_RETURN(api::v1::UpdateTemplateResponse response,
+                   Call<TemplateService>(session, &TemplateService::Stub::UpdateTemplate, request));
+  PrintPolicy(line, response.template_());
+  return absl::OkStatus();
+}
+
+void AddEdit(CLI::App& templates, CommandLine& line) {
+  auto edit = std::make_shared<EditOptions>();
+  CLI::App* command =
+      AddCommand(templates, line, "edit", "Change what a template says of its workspaces' lives",
+                 [&line, edit] { return Edit(line, *edit); });
+  command->add_option("template", edit->name, "Id or name")->required();
+  command->add_option("--org", edit->organization, "Organization (the default one)");
+  for (const PolicyField& field : PolicyFields()) {
+    command->add_option_function<std::string>(
+        absl::StrCat("--", absl::StrReplaceAll(field.name, {{"_", "-"}})),
+        [edit, &field](const std::string& text) { edit->changes.emplace_back(field.name, text); },
+        field.help);
+  }
+}
+
 void AddPush(CLI::App& templates, CommandLine& line) {
   auto push = std::make_shared<PushOptions>();
   CLI::App* command = AddCommand(templates, line, "push",
@@ -268,6 +330,9 @@ void AddTemplateCommands(CLI::App& root, CommandLine& line) {
         [&line, name, organization] { return ListVersions(line, *name, *organization); });
   named("parameters", "What the active version asks",
         [&line, name, organization] { return ListParameters(line, *name, *organization); });
+  named("show", "What it says of its workspaces' lives",
+        [&line, name, organization] { return Show(line, *name, *organization); });
+  AddEdit(*templates, line);
   named("delete", "Delete a template without workspaces",
         [&line, name, organization] { return DeleteTemplate(line, *name, *organization); });
   auto version = std::make_shared<std::string>();

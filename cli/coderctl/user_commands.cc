@@ -8,6 +8,7 @@
 #include "cli/coderctl/lookup.h"
 #include "cli/coderctl/password_prompt.h"
 #include "coder/api/v1/organization.grpc.pb.h"
+#include "coder/api/v1/schedule.grpc.pb.h"
 #include "coder/api/v1/user.grpc.pb.h"
 #include "libs/status/status_macros.h"
 
@@ -15,6 +16,7 @@ namespace coder::cli {
 namespace {
 
 using api::v1::OrganizationService;
+using api::v1::ScheduleService;
 using api::v1::UserService;
 
 std::string StatusName(api::v1::UserStatus status) {
@@ -96,6 +98,33 @@ absl::Status DeleteUser(const CommandLine& line, const std::string& user) {
   api::v1::DeleteUserRequest request;
   request.set_user(user);
   return Call<UserService>(session, &UserService::Stub::DeleteUser, request).status();
+}
+
+absl::Status QuietHours(const CommandLine& line, const std::string& user,
+                        const std::string& schedule) {
+  ASSIGN_OR_RETURN(Session session, line.Connect());
+  api::v1::QuietHours hours;
+  if (schedule.empty()) {
+    api::v1::GetQuietHoursRequest request;
+    request.set_user(user);
+    ASSIGN_OR_RETURN(
+        api::v1::GetQuietHoursResponse response,
+        Call<ScheduleService>(session, &ScheduleService::Stub::GetQuietHours, request));
+    hours = response.quiet_hours();
+  } else {
+    api::v1::SetQuietHoursRequest request;
+    request.set_user(user);
+    if (schedule != "default") request.set_schedule(schedule);
+    ASSIGN_OR_RETURN(
+        api::v1::SetQuietHoursResponse response,
+        Call<ScheduleService>(session, &ScheduleService::Stub::SetQuietHours, request));
+    hours = response.quiet_hours();
+  }
+  Table table({"QUIET HOURS", "CHOSEN", "NEXT"});
+  table.AddRow({hours.schedule(), hours.is_default() ? "no" : "yes",
+                FormatTime(hours.next_time(), hours.has_next_time())});
+  Print(line.output, table, hours);
+  return absl::OkStatus();
 }
 
 absl::Status ListOrganizations(const CommandLine& line) {
@@ -182,6 +211,10 @@ void AddUserCommands(CLI::App& root, CommandLine& line) {
         [&line, name, roles] { return SetRoles(line, *name, *roles); })
       ->add_option("roles", *roles, "owner, template-admin, user-admin, auditor, or none")
       ->required();
+  auto hours = std::make_shared<std::string>();
+  named("quiet-hours", "When required stops may be done; with a schedule: change it",
+        [&line, name, hours] { return QuietHours(line, *name, *hours); })
+      ->add_option("schedule", *hours, "Such as 'CRON_TZ=Europe/Berlin 0 3 * * *', or default");
 }
 
 void AddOrganizationCommands(CLI::App& root, CommandLine& line) {

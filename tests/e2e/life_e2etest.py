@@ -41,6 +41,10 @@ class LifeTest(harness.SuiteTest):
     def autostart(self):
         due = demo.next_minute(datetime.datetime.now(datetime.timezone.utc))
         self.coderctl.do("schedule", "start", "dev", f"CRON_TZ=UTC {due.minute} {due.hour} * * *")
+        fires = self.coderctl.read("schedule", "preview", "dev", "-n", "1")["fires"]
+        self.assertEqual(fires[0]["nominal_time"], f"{due:%Y-%m-%dT%H:%M:%SZ}")
+        planned = self.coderctl.read("schedule", "explain", "dev")["planned"]
+        self.assertEqual([action["kind"] for action in planned], ["autostart"])
         self.wait_for("dev", "start", "autostart", "succeeded", timeout_s=150)
         outcomes = self.coderctl.read("schedule", "explain", "dev")["outcomes"]
         self.assertEqual([(outcome["kind"], outcome["outcome"]) for outcome in outcomes], [("autostart", "applied")])
