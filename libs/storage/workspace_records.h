@@ -103,6 +103,7 @@ struct NewWorkspace {
   std::vector<lifecycle::NameValue> parameters;
   /// As given; empty: none.
   std::string autostart_schedule;
+  /// Absent: the template's default.
   std::optional<absl::Duration> ttl;
   lifecycle::AutomaticUpdates automatic_updates = lifecycle::AutomaticUpdates::kNever;
   std::optional<RequestKey> request;

@@ -96,6 +96,17 @@ TEST_CASE("a workspace is made with its first start") {
   CHECK(f.world.Run("SELECT 1 FROM outbox").rows() == 1);
 }
 
+TEST_CASE("without a TTL of its own a workspace gets its template's, where users may choose one") {
+  Fixture f;
+  f.world.Run("UPDATE templates SET default_ttl = interval '3 hours'");
+  CHECK(f.store.Create(f.New("default"), Ample())->ttl == absl::Hours(3));
+  NewWorkspace order = f.New("own");
+  order.ttl = absl::Hours(1);
+  CHECK(f.store.Create(order, Ample())->ttl == absl::Hours(1));
+  f.world.Run("UPDATE templates SET allow_user_autostop = false");
+  CHECK_FALSE(f.store.Create(f.New("fixed"), Ample())->ttl);
+}
+
 TEST_CASE("what cannot be made leaves nothing behind") {
   Fixture f;
   NewWorkspace order = f.New("dev");

@@ -30,7 +30,7 @@ WHERE m.organization_id = $1 AND m.user_id = $2 AND u.status <> 'suspended'
 
 constexpr char kTermsOfTemplate[] = R"sql(
 SELECT allow_user_autostart, allow_user_autostop, autostart_allowed_days, autostart_spread,
-  now() AS now
+  default_ttl, now() AS now
 FROM templates WHERE id = $1)sql";
 
 constexpr char kInsert[] = R"sql(
@@ -162,8 +162,12 @@ absl::StatusOr<WorkspaceId> PgWorkspaceStore::Insert(pg::Transaction& tx,
   ASSIGN_OR_RETURN(
       const AutostartColumns autostart,
       CheckAutostart(workspace.autostart_schedule, terms, rows[1].Get<absl::Time>(0, "now")));
-  ASSIGN_OR_RETURN(const std::optional<absl::Duration> ttl,
-                   CheckWorkspaceTtl(workspace.ttl, terms));
+  std::optional<absl::Duration> asked = workspace.ttl;
+  // Where users may not choose, the template's default holds as it is at each start.
+  if (!asked && terms.allow_user_autostop) {
+    asked = rows[1].Get<std::optional<absl::Duration>>(0, "default_ttl");
+  }
+  ASSIGN_OR_RETURN(const std::optional<absl::Duration> ttl, CheckWorkspaceTtl(asked, terms));
   ASSIGN_OR_RETURN(lifecycle::NewBuildPlan plan, lifecycle::CheckNewBuild(context));
 
   RETURN_IF_ERROR(NamedStatus(
