@@ -7,6 +7,7 @@ namespace coder::sim {
 namespace {
 
 constexpr size_t kStackBytes = size_t{256} << 10;
+constexpr uint64_t kDigestPrime = 0x100000001b3;
 
 // Stacks outlive the runs that use them: a fresh one costs more than most runs' work.
 std::vector<std::unique_ptr<char[]>>& FreeStacks() {
@@ -70,6 +71,8 @@ void Fibers::Wake(size_t fiber) {
 
 void Fibers::RunOne(size_t fiber) {
   ++switches_;
+  const auto now = static_cast<uint64_t>(absl::ToInt64Microseconds(clock_.MonotonicNow()));
+  digest_ = (digest_ ^ fiber ^ now << 8) * kDigestPrime;
   running_ = fiber;
   switching_ = this;
   swapcontext(&scheduler_, &fibers_[fiber]->context);

@@ -62,6 +62,8 @@ class Fibers {
   void Finish();
   bool finishing() const { return finishing_; }
   int64_t switches() const { return switches_; }
+  /// Of which fiber ran when: two runs with one digest took the same way.
+  uint64_t digest() const { return digest_; }
 
  private:
   struct Fiber {
@@ -86,6 +88,7 @@ class Fibers {
   size_t running_ = 0;
   bool finishing_ = false;
   int64_t switches_ = 0;
+  uint64_t digest_ = 0;
 };
 
 }  // namespace coder::sim

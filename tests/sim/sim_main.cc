@@ -28,11 +28,14 @@ int main(int argc, char** argv) {
     all.resumes += one.resumes;
     all.epochs += one.epochs;
     all.faults += one.faults;
+    all.digest = all.digest * 31 + one.digest;
   }
   std::printf(
-      "%llu seeds, %llu broken; %lld events in logs, %lld received, %lld resumes, %lld faults\n",
+      "%llu seeds, %llu broken; %lld events in logs, %lld received, %lld resumes, %lld faults; "
+      "digest %016llx\n",
       static_cast<unsigned long long>(count), static_cast<unsigned long long>(broken),
       static_cast<long long>(all.committed), static_cast<long long>(all.received),
-      static_cast<long long>(all.resumes), static_cast<long long>(all.faults));
+      static_cast<long long>(all.resumes), static_cast<long long>(all.faults),
+      static_cast<unsigned long long>(all.digest));
   return broken == 0 ? 0 : 1;
 }

@@ -311,7 +311,8 @@ Outcome World::Run() {
                      .committed = database_.state().cursor.head,
                      .epochs = database_.state().cursor.epoch,
                      .faults = faults_,
-                     .switches = fibers_.switches()};
+                     .switches = fibers_.switches(),
+                     .digest = fibers_.digest()};
   for (const auto& client : clients_) {
     outcome.received += client->received();
     outcome.resumes += client->resumes();

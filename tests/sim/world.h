@@ -22,6 +22,8 @@ struct Outcome {
   int64_t epochs = 0;
   int64_t faults = 0;
   int64_t switches = 0;
+  /// Two runs with one digest took the same way.
+  uint64_t digest = 0;
 };
 
 /// Runs one deployment, drawn with its faults from `seed`, through its trouble and into the calm
