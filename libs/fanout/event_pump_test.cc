@@ -164,6 +164,25 @@ TEST_CASE("a set back log ends every watch, and a new one follows it") {
   CHECK(next.seen == Range(1'000'011, 1'000'013));
 }
 
+TEST_CASE("nothing is taken from a log that was restored and has not begun its next epoch") {
+  World world(10);
+  world.log.SetBack(0);
+  REQUIRE(world.pump.Prime().ok());
+  Reader reader(world.hub, world.log, {}, events::ResumeToken{.epoch = 2});
+  FakeLog restored;
+  for (int i = 0; i < 10; ++i) {
+    world.log.Append(5);
+    restored.Append(5);
+    world.pump.Tick(absl::Seconds(i));
+  }
+  REQUIRE(reader.watcher->Next(absl::ZeroDuration(), 200).kind == Kind::kReadLog);
+  CHECK(reader.watcher->ReadLog(restored).code() == absl::StatusCode::kUnavailable);
+  CHECK(world.hub.TokenAt(1, restored).status().code() == absl::StatusCode::kUnavailable);
+  CHECK(reader.Drain() == Kind::kWait);
+  CHECK(reader.seen.size() == 50);
+  CHECK(reader.seen.front() == 1'000'001);
+}
+
 TEST_CASE("two events at one position end every watch") {
   World world;
   world.log.Append(5);

@@ -204,6 +204,10 @@ absl::StatusOr<events::ResumeToken> WatchHub::TokenAt(int64_t position, LogReade
     return absl::OutOfRangeError(absl::StrCat("read event ", position, ": the log ends before it"));
   }
   const auto& pack = *packs->front();
+  if (pack.epoch() != epoch) {
+    return absl::UnavailableError(
+        absl::StrCat("read event ", position, ": the log is of another epoch"));
+  }
   return events::ResumeToken{
       .epoch = epoch, .position = position, .event_hash = events::EventHash(pack.at(position))};
 }

@@ -172,6 +172,8 @@ absl::Status Watcher::ReadLog(LogReader& log) {
       SetEnding(hub_.EpochEnding(epoch_));
       return absl::OkStatus();
     }
+    // Restored to another history, whose next epoch has yet to begin.
+    if (pack->epoch() < epoch_) return absl::UnavailableError("read event log: it was set back");
     const int64_t from = std::max(pack->first_position(), after + 1);
     if (from > after + 1) return absl::DataLossError("read event log: positions are missing");
     after = pack->last_position();

@@ -105,9 +105,13 @@ absl::StatusOr<StreamMessage> JetstreamAdmin::ReadTail() {
   return ReadAt(state->last_sequence);
 }
 
-absl::Status JetstreamAdmin::Purge() {
+absl::Status JetstreamAdmin::Purge(uint64_t last_sequence) {
   jsErrCode error = jsErrCode(0);
-  const natsStatus s = js_PurgeStream(connection_.js(), spec_.name.c_str(), nullptr, &error);
+  jsOptions options;
+  jsOptions_Init(&options);
+  // The server removes what is below it.
+  options.Stream.Purge.Sequence = last_sequence + 1;
+  const natsStatus s = js_PurgeStream(connection_.js(), spec_.name.c_str(), &options, &error);
   return ToStatus(s, error, "purge stream " + spec_.name);
 }
 

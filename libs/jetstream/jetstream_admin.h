@@ -33,7 +33,7 @@ class JetstreamAdmin : public StreamAdmin {
   absl::StatusOr<StreamState> State() override;
   absl::StatusOr<StreamMessage> ReadAt(uint64_t sequence) override;
   absl::StatusOr<StreamMessage> ReadTail() override;
-  absl::Status Purge() override;
+  absl::Status Purge(uint64_t last_sequence) override;
 
  private:
   Connection& connection_;

@@ -139,7 +139,7 @@ TEST_CASE("a stream is made once, repaired when it differs, and read and purged"
   CHECK(tail->has_headers);
   CHECK(tail->headers == Headers(5));
   CHECK(tail->payload == "payload-5");
-  REQUIRE(admin.Purge().ok());
+  REQUIRE(admin.Purge(3).ok());
   CHECK(admin.State()->empty());
   CHECK(admin.State()->last_sequence == 3);
 }

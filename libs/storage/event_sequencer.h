@@ -58,8 +58,8 @@ struct OutboxStats {
 // number of processes may do so at once: the cursor row's lock makes them take turns.
 //
 // Works on one database session, so that its user can tell when it speaks to a database that may
-// have gone back in time. One thread at a time. Every method may also return UNAVAILABLE (no
-// session) and DEADLINE_EXCEEDED.
+// have gone back in time: what is done on one session is done on one history. One thread at a time.
+// Every method may also return UNAVAILABLE (no session) and DEADLINE_EXCEEDED.
 class EventSequencer {
  public:
   virtual ~EventSequencer() = default;
@@ -75,15 +75,18 @@ class EventSequencer {
   virtual absl::StatusOr<Sequenced> Sequence(int64_t session, int64_t max_events,
                                              int64_t confirmed) = 0;
 
-  virtual absl::StatusOr<LogCursor> ReadCursor() = 0;
+  // FAILED_PRECONDITION: `session` is over.
+  virtual absl::StatusOr<LogCursor> ReadCursor(int64_t session) = 0;
 
-  // The packs from the one that holds position `after` + 1 on, in order; about `max_events` events.
-  virtual absl::StatusOr<std::vector<StoredPack>> ReadPacks(int64_t after, int64_t max_events) = 0;
+  // The packs from the one that holds position `after` + 1 on, in order; about `max_events` events,
+  // and none that begins above `after` + `max_events`. FAILED_PRECONDITION: `session` is over.
+  virtual absl::StatusOr<std::vector<StoredPack>> ReadPacks(int64_t session, int64_t after,
+                                                            int64_t max_events) = 0;
 
   // Begins an epoch of at least `next` if the log is still of epoch `current`, and returns the one
   // it is of now. Its number was never used before, not even by a state of the database that was
-  // undone since.
-  virtual absl::StatusOr<int64_t> BeginEpoch(int64_t current, int64_t next) = 0;
+  // undone since. FAILED_PRECONDITION: `session` is over.
+  virtual absl::StatusOr<int64_t> BeginEpoch(int64_t session, int64_t current, int64_t next) = 0;
 
   // Makes partitions of the log ahead of its head; returns how many were missing. `ahead` counts
   // those after the current one, 1 to 100.

@@ -19,7 +19,8 @@ absl::StatusOr<server::PassOutcome> HousekeepingPass::Run(std::stop_token) {
 
   ASSIGN_OR_RETURN(const absl::Time now, sequencer_.DatabaseNow());
   ASSIGN_OR_RETURN(const int64_t old, sequencer_.PositionBefore(now - options_.retention));
-  ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor());
+  ASSIGN_OR_RETURN(const int64_t session, sequencer_.Session());
+  ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor(session));
   int64_t floor = cursor.log_floor;
   // Only whole partitions go, so most rounds have nothing to drop and need no lock.
   if (old / 1'000'000 > cursor.log_floor / 1'000'000) {

@@ -206,6 +206,10 @@ struct Source {
           {version, pg::Bytea{framed}});
     }
   }
+  void SetBackToNothing() {
+    Run("DELETE FROM build_event_packs");
+    Run("UPDATE relay_cursor SET head = 0, last_event_id = 0, confirmed_position = 0");
+  }
   int64_t Head() { return Run("SELECT head FROM relay_cursor")[0].Get<int64_t>(0); }
   void AwaitHead(int64_t head) {
     const clock::Deadline deadline = clock::Deadline::After(kPatience);

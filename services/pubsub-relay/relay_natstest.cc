@@ -55,7 +55,7 @@ TEST_CASE("a purged, deleted or misconfigured stream is put right") {
   world.AwaitTail(20);
   const auto connection = world.Connected();
   jetstream::JetstreamAdmin admin(*connection, {});
-  REQUIRE_THAT(admin.Purge(), IsOk());
+  REQUIRE_THAT(admin.Purge(admin.State()->last_sequence), IsOk());
   world.Commit(20);
   consumer.Expect(40);
   world.AwaitTail(40);
@@ -111,13 +111,33 @@ TEST_CASE("a database that went back begins an epoch, and watchers are told") {
   world.AwaitTail(20);
   Consumer consumer(world.database, world.nats.url());
   relay.reset();
-  world.Run("DELETE FROM build_event_packs");
-  world.Run("UPDATE relay_cursor SET head = 0, last_event_id = 0, confirmed_position = 0");
+  world.SetBackToNothing();
   relay = std::make_unique<Relay>(world.database, world.nats.url());
   world.Commit(3);
   world.AwaitTail(3, 2);
   CHECK(relay->metrics.epochs_begun.Value() == 1);
   CHECK(consumer.AwaitEnding(fanout::EndingKind::kEpochChanged));
+}
+
+TEST_CASE("on a new session nothing gets a position before the stream was asked") {
+  World world;
+  {
+    Relay relay(world.database, world.nats.url());
+    world.Commit(20);
+    world.AwaitTail(20);
+  }
+  world.nats.Kill();
+  world.SetBackToNothing();
+  Relay relay(world.database, world.nats.url());
+  world.Commit(3);
+  const clock::Deadline deadline = clock::Deadline::After(kPatience);
+  // The second refusal: a whole pass lies between the two.
+  while (relay.metrics.refusals.Value() < 2 && !deadline.Expired()) {
+  }
+  CHECK(world.Head() == 0);
+  world.nats.Restart();
+  world.AwaitTail(3, 2);
+  CHECK(relay.metrics.epochs_begun.Value() == 1);
 }
 
 TEST_CASE("housekeeping keeps partitions ahead and measures the outbox") {

@@ -15,8 +15,9 @@ constexpr int64_t kEventsPerRead = 4096;
 
 // Trouble with the database in the midst of work on the stream: ends the pass, blames no stream.
 bool IsOfDatabase(const absl::Status& status, storage::EventSequencer& sequencer, int64_t session) {
+  if (status.ok()) return false;
   const auto now = sequencer.Session();
-  return !status.ok() && (!now.ok() || *now != session);
+  return !now.ok() || *now != session;
 }
 
 }  // namespace
@@ -24,18 +25,7 @@ bool IsOfDatabase(const absl::Status& status, storage::EventSequencer& sequencer
 absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
   last_events_ = 0;
   ASSIGN_OR_RETURN(const int64_t session, sequencer_.Session());
-  if (session != checked_session_) {
-    // Even one in trouble is asked: events sequenced before it was cannot be taken back.
-    if (link_.connected()) {
-      const absl::Duration began = clock_.MonotonicNow();
-      const absl::Status checked = CheckEpoch();
-      if (IsOfDatabase(checked, sequencer_, session)) return checked;
-      RecordStream(checked, began);
-      if (checked.ok()) checked_session_ = session;
-    }
-    // A log that could not be compared still has to go on: a difference is found later, too.
-    next_position_.reset();
-  }
+  if (session != checked_session_) RETURN_IF_ERROR(CheckSession(session));
   ASSIGN_OR_RETURN(const storage::Sequenced sequenced,
                    sequencer_.Sequence(session, options_.max_events, confirmed_));
   last_events_ = sequenced.events;
@@ -54,7 +44,7 @@ absl::StatusOr<server::PassOutcome> RelayPass::Run(std::stop_token stop) {
   }
   if (StreamMayBeTried()) {
     const absl::Duration began = clock_.MonotonicNow();
-    const absl::Status published = Publish(sequenced, stop);
+    const absl::Status published = Publish(session, sequenced, stop);
     if (!published.ok()) next_position_.reset();
     if (IsOfDatabase(published, sequencer_, session)) return published;
     RecordStream(published, began);
@@ -85,39 +75,65 @@ void RelayPass::RecordStream(const absl::Status& status, absl::Duration began) {
   metrics_.stream_up.Set(stream_up_ ? 1 : 0);
 }
 
-absl::Status RelayPass::CheckEpoch() {
+absl::Status RelayPass::CheckSession(int64_t session) {
+  next_position_.reset();
+  // Of a history that this one may not continue.
+  confirmed_ = 0;
+  const absl::Duration began = clock_.MonotonicNow();
+  const absl::Status checked =
+      link_.connected() ? CheckEpoch(session) : absl::UnavailableError("NATS is not connected");
+  if (IsOfDatabase(checked, sequencer_, session)) return checked;
+  RecordStream(checked, began);
+  if (!checked.ok()) {
+    // Positions that were given once cannot be taken back.
+    return absl::UnavailableError(
+        absl::StrCat("sequence on a new database session: only the stream tells whether the "
+                     "database went back, and it cannot be asked: ",
+                     checked.message(), "; events wait until it can"));
+  }
+  checked_session_ = session;
+  return absl::OkStatus();
+}
+
+absl::Status RelayPass::CheckEpoch(int64_t session) {
   failpoint::Hit("relay.in_epoch_check");
-  ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor());
-  ASSIGN_OR_RETURN(const bool repaired, link_.admin.Ensure());
-  if (repaired) metrics_.repairs.Increment();
-  ASSIGN_OR_RETURN(const Comparison stream, Compare(cursor));
+  ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor(session));
+  ASSIGN_OR_RETURN(const Comparison stream, Compare(session, cursor));
   epoch_ = cursor.epoch;
   if (!stream.went_back) return absl::OkStatus();
   const int64_t next = std::max(cursor.epoch, stream.epoch_in_stream) + 1;
-  ASSIGN_OR_RETURN(epoch_, sequencer_.BeginEpoch(cursor.epoch, next));
+  ASSIGN_OR_RETURN(epoch_, sequencer_.BeginEpoch(session, cursor.epoch, next));
+  if (epoch_ < next) {
+    return absl::AbortedError(
+        absl::StrCat("begin epoch ", next, ": epoch ", epoch_, " began meanwhile"));
+  }
   metrics_.epochs_begun.Increment();
   log::Error("the database went back in time: a new epoch begins and watchers take a snapshot",
              {{"old_epoch", cursor.epoch}, {"epoch", epoch_}, {"head", cursor.head}});
-  return link_.admin.Purge();
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<storage::StoredPack>> RelayPass::PackEndingAt(int64_t position) {
-  ASSIGN_OR_RETURN(auto packs, sequencer_.ReadPacks(position - 1, 1));
+absl::StatusOr<std::optional<storage::StoredPack>> RelayPass::PackEndingAt(int64_t session,
+                                                                           int64_t position) {
+  ASSIGN_OR_RETURN(auto packs, sequencer_.ReadPacks(session, position - 1, 1));
   if (packs.empty() || packs.front().last_position != position) {
     return std::optional<storage::StoredPack>();
   }
   return std::optional(std::move(packs.front()));
 }
 
-absl::StatusOr<RelayPass::Comparison> RelayPass::Compare(const storage::LogCursor& cursor) {
-  ASSIGN_OR_RETURN(const jetstream::StreamState state, link_.admin.State());
-  Comparison result = {.last_sequence = state.last_sequence};
-  if (state.empty()) {
+absl::StatusOr<RelayPass::Comparison> RelayPass::Compare(int64_t session,
+                                                         const storage::LogCursor& cursor) {
+  auto state = link_.admin.State();
+  if (absl::IsNotFound(state.status())) state = jetstream::StreamState();
+  RETURN_IF_ERROR(state.status());
+  Comparison result = {.last_sequence = state->last_sequence};
+  if (state->empty()) {
     // Nothing to go by: what the last relay had confirmed may be gone as well.
     result.agreed_up_to = 0;
     return result;
   }
-  ASSIGN_OR_RETURN(const jetstream::StreamMessage tail, link_.admin.ReadAt(state.last_sequence));
+  ASSIGN_OR_RETURN(const jetstream::StreamMessage tail, link_.admin.ReadAt(state->last_sequence));
   // A message that is no pack says nothing about the database.
   if (!tail.has_headers) return result;
   result.epoch_in_stream = tail.headers.epoch;
@@ -126,7 +142,7 @@ absl::StatusOr<RelayPass::Comparison> RelayPass::Compare(const storage::LogCurso
   if (tail.headers.epoch == cursor.epoch && tail.headers.last_position < cursor.log_floor) {
     return result;
   }
-  ASSIGN_OR_RETURN(const auto pack, PackEndingAt(tail.headers.last_position));
+  ASSIGN_OR_RETURN(const auto pack, PackEndingAt(session, tail.headers.last_position));
   const bool same = tail.headers.epoch == cursor.epoch && pack &&
                     pack->first_position == tail.headers.first_position &&
                     pack->last_event_id == tail.headers.last_event_id &&
@@ -139,7 +155,7 @@ absl::StatusOr<RelayPass::Comparison> RelayPass::Compare(const storage::LogCurso
   return result;
 }
 
-absl::Status RelayPass::Synchronise() {
+absl::Status RelayPass::Synchronise(int64_t session) {
   metrics_.rewinds.Increment();
   changes_ = link_.changes();
   ASSIGN_OR_RETURN(const bool repaired, link_.admin.Ensure());
@@ -147,16 +163,16 @@ absl::Status RelayPass::Synchronise() {
     metrics_.repairs.Increment();
     log::Warn("the stream was made or its settings were put right");
   }
-  ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor());
-  ASSIGN_OR_RETURN(Comparison stream, Compare(cursor));
+  ASSIGN_OR_RETURN(const storage::LogCursor cursor, sequencer_.ReadCursor(session));
+  ASSIGN_OR_RETURN(Comparison stream, Compare(session, cursor));
   if (stream.went_back) {
-    RETURN_IF_ERROR(CheckEpoch());
+    RETURN_IF_ERROR(CheckEpoch(session));
     return absl::AbortedError("compare stream and log: they differed; a new epoch begins");
   }
   if (!stream.agreed_up_to) {
     log::Warn("the stream holds what the log does not; it is filled anew",
               {{"epoch", cursor.epoch}, {"epoch_in_stream", stream.epoch_in_stream}});
-    RETURN_IF_ERROR(link_.admin.Purge());
+    RETURN_IF_ERROR(link_.admin.Purge(stream.last_sequence));
     stream.agreed_up_to = 0;
   }
   failpoint::Hit("relay.in_rewind");
@@ -172,14 +188,17 @@ absl::Status RelayPass::Synchronise() {
   return absl::OkStatus();
 }
 
-absl::Status RelayPass::Publish(const storage::Sequenced& sequenced, std::stop_token stop) {
+absl::Status RelayPass::Publish(int64_t session, const storage::Sequenced& sequenced,
+                                std::stop_token stop) {
   if (changes_ != link_.changes()) next_position_.reset();
-  if (!next_position_) RETURN_IF_ERROR(Synchronise());
+  if (!next_position_) RETURN_IF_ERROR(Synchronise(session));
   const bool adjoins =
       !sequenced.packs.empty() && sequenced.packs.front().first_position == *next_position_;
   if (adjoins) RETURN_IF_ERROR(PublishPacks(sequenced.packs));
   while (*next_position_ <= head_ && !stop.stop_requested()) {
-    ASSIGN_OR_RETURN(const auto packs, sequencer_.ReadPacks(*next_position_ - 1, kEventsPerRead));
+    // Not beyond the head that was read with the epoch: what follows may be of a later one.
+    const int64_t most = std::min(kEventsPerRead, head_ - *next_position_ + 1);
+    ASSIGN_OR_RETURN(const auto packs, sequencer_.ReadPacks(session, *next_position_ - 1, most));
     if (packs.empty()) {
       return absl::UnavailableError(
           absl::StrCat("publish position ", *next_position_, ": the log does not hold it yet"));

@@ -30,8 +30,9 @@ struct StreamLink {
 };
 
 // One step of the relay: gives what waits in the outbox its place in the log, then publishes the
-// log's new end in order. The log is written whether or not the stream can be reached; the stream
-// is brought up to it as soon as it can. One thread.
+// log's new end in order. On a database session that was compared with the stream, the log is
+// written whether or not the stream can be reached, and the stream is brought up to it as soon as
+// it can. On a new one nothing is written before that: the database may have gone back. One thread.
 class RelayPass {
  public:
   struct Options {
@@ -55,7 +56,8 @@ class RelayPass {
         clock_(clock),
         options_(options) {}
 
-  // Errors are those of the database; trouble with the stream is logged, counted and tried again.
+  // Errors are those of the database, or UNAVAILABLE while a new session waits for the stream.
+  // Other trouble with the stream is logged, counted and tried again.
   absl::StatusOr<server::PassOutcome> Run(std::stop_token stop);
 
   // How many events the last pass gave a position.
@@ -73,11 +75,13 @@ class RelayPass {
     bool went_back = false;
   };
 
-  absl::Status CheckEpoch();
-  absl::StatusOr<Comparison> Compare(const storage::LogCursor& cursor);
-  absl::StatusOr<std::optional<storage::StoredPack>> PackEndingAt(int64_t position);
-  absl::Status Synchronise();
-  absl::Status Publish(const storage::Sequenced& sequenced, std::stop_token stop);
+  absl::Status CheckSession(int64_t session);
+  absl::Status CheckEpoch(int64_t session);
+  absl::StatusOr<Comparison> Compare(int64_t session, const storage::LogCursor& cursor);
+  absl::StatusOr<std::optional<storage::StoredPack>> PackEndingAt(int64_t session,
+                                                                  int64_t position);
+  absl::Status Synchronise(int64_t session);
+  absl::Status Publish(int64_t session, const storage::Sequenced& sequenced, std::stop_token stop);
   absl::Status PublishPacks(const std::vector<storage::StoredPack>& packs);
   absl::Status TakeAnswers();
   absl::Status AwaitAnswers();

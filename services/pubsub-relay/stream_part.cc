@@ -113,9 +113,9 @@ absl::StatusOr<jetstream::StreamMessage> StreamPart::ReadTail() {
   return session->admin->ReadTail();
 }
 
-absl::Status StreamPart::Purge() {
+absl::Status StreamPart::Purge(uint64_t last_sequence) {
   const auto session = Current();
-  return session ? session->admin->Purge() : Absent();
+  return session ? session->admin->Purge(last_sequence) : Absent();
 }
 
 void StreamPart::Begin(uint64_t last_sequence) {

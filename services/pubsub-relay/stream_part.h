@@ -48,7 +48,7 @@ class StreamPart final : public server::Part,
   absl::StatusOr<jetstream::StreamState> State() override;
   absl::StatusOr<jetstream::StreamMessage> ReadAt(uint64_t sequence) override;
   absl::StatusOr<jetstream::StreamMessage> ReadTail() override;
-  absl::Status Purge() override;
+  absl::Status Purge(uint64_t last_sequence) override;
 
   void Begin(uint64_t last_sequence) override;
   absl::Status Publish(const jetstream::PackHeaders& headers, absl::string_view payload) override;

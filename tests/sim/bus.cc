@@ -37,7 +37,10 @@ void Bus::Delete() {
   last_sequence = 0;
 }
 
-void Bus::Purge() { stored.clear(); }
+void Bus::Purge(uint64_t last) {
+  while (!stored.empty() && stored.front().sequence <= last) stored.pop_front();
+  last_sequence = std::max(last_sequence, last);
+}
 
 void Bus::AddPoison() {
   if (exists) stored.push_back({.sequence = ++last_sequence, .payload = "poison"});
@@ -86,10 +89,10 @@ absl::StatusOr<jetstream::StreamMessage> StreamOwner::ReadAt(uint64_t sequence) 
   return *found;
 }
 
-absl::Status StreamOwner::Purge() {
+absl::Status StreamOwner::Purge(uint64_t last) {
   RETURN_IF_ERROR(Call());
   if (!bus_.exists) return absl::NotFoundError("purge: there is no stream");
-  bus_.Purge();
+  bus_.Purge(last);
   return Call();
 }
 

@@ -21,7 +21,8 @@ class Bus {
                                  const std::string& payload);
   void LoseTail(int64_t messages);
   void Delete();
-  void Purge();
+  /// Removes the messages up to `last`.
+  void Purge(uint64_t last);
   /// A message that is no pack.
   void AddPoison();
 
@@ -62,7 +63,7 @@ class StreamOwner : public jetstream::StreamAdmin, public jetstream::Publisher {
   absl::StatusOr<jetstream::StreamMessage> ReadTail() override {
     return ReadAt(bus_.last_sequence);
   }
-  absl::Status Purge() override;
+  absl::Status Purge(uint64_t last) override;
 
   void Begin(uint64_t last_sequence) override;
   absl::Status Publish(const jetstream::PackHeaders& headers, absl::string_view payload) override;

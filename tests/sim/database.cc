@@ -115,6 +115,14 @@ absl::Status Sequencer::Call() {
   return absl::OkStatus();
 }
 
+absl::Status Sequencer::CallOn(int64_t session) {
+  RETURN_IF_ERROR(Call());
+  if (session != session_ || generation_ != database_.generation()) {
+    return absl::FailedPreconditionError("ask the database: the session is over");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int64_t> Sequencer::Session() {
   RETURN_IF_ERROR(Call());
   if (session_ == 0 || generation_ != database_.generation()) {
@@ -126,10 +134,7 @@ absl::StatusOr<int64_t> Sequencer::Session() {
 
 absl::StatusOr<storage::Sequenced> Sequencer::Sequence(int64_t session, int64_t max_events,
                                                        int64_t confirmed) {
-  RETURN_IF_ERROR(Call());
-  if (session != session_ || generation_ != database_.generation()) {
-    return absl::FailedPreconditionError("sequence: the session is over");
-  }
+  RETURN_IF_ERROR(CallOn(session));
   // The snapshot is taken before the cursor's lock is waited for.
   std::vector<int64_t> ids;
   for (const auto& [id, serial] : database_.state().outbox) {
@@ -184,14 +189,15 @@ storage::Sequenced Sequencer::Move(const std::vector<int64_t>& ids) {
   return sequenced;
 }
 
-absl::StatusOr<storage::LogCursor> Sequencer::ReadCursor() {
-  RETURN_IF_ERROR(Session().status());
+absl::StatusOr<storage::LogCursor> Sequencer::ReadCursor(int64_t session) {
+  RETURN_IF_ERROR(CallOn(session));
   return database_.state().cursor;
 }
 
-absl::StatusOr<std::vector<storage::StoredPack>> Sequencer::ReadPacks(int64_t after,
+absl::StatusOr<std::vector<storage::StoredPack>> Sequencer::ReadPacks(int64_t session,
+                                                                      int64_t after,
                                                                       int64_t max_events) {
-  RETURN_IF_ERROR(Session().status());
+  RETURN_IF_ERROR(CallOn(session));
   std::vector<storage::StoredPack> packs;
   for (const auto& pack : database_.state().log) {
     if (pack->stored.last_position <= after) continue;
@@ -201,8 +207,8 @@ absl::StatusOr<std::vector<storage::StoredPack>> Sequencer::ReadPacks(int64_t af
   return packs;
 }
 
-absl::StatusOr<int64_t> Sequencer::BeginEpoch(int64_t current, int64_t next) {
-  RETURN_IF_ERROR(Session().status());
+absl::StatusOr<int64_t> Sequencer::BeginEpoch(int64_t session, int64_t current, int64_t next) {
+  RETURN_IF_ERROR(CallOn(session));
   if (database_.state().cursor.epoch == current) database_.BeginEpoch(next);
   return database_.state().cursor.epoch;
 }

@@ -109,10 +109,10 @@ class Sequencer : public storage::EventSequencer {
   absl::StatusOr<int64_t> Session() override;
   absl::StatusOr<storage::Sequenced> Sequence(int64_t session, int64_t max_events,
                                               int64_t confirmed) override;
-  absl::StatusOr<storage::LogCursor> ReadCursor() override;
-  absl::StatusOr<std::vector<storage::StoredPack>> ReadPacks(int64_t after,
+  absl::StatusOr<storage::LogCursor> ReadCursor(int64_t session) override;
+  absl::StatusOr<std::vector<storage::StoredPack>> ReadPacks(int64_t session, int64_t after,
                                                              int64_t max_events) override;
-  absl::StatusOr<int64_t> BeginEpoch(int64_t current, int64_t next) override;
+  absl::StatusOr<int64_t> BeginEpoch(int64_t session, int64_t current, int64_t next) override;
   absl::StatusOr<int> EnsurePartitions(int) override { return 0; }
   absl::StatusOr<int64_t> DropPartitions(int64_t) override { return 1; }
   absl::StatusOr<int64_t> PositionBefore(absl::Time) override { return 0; }
@@ -120,8 +120,9 @@ class Sequencer : public storage::EventSequencer {
   absl::StatusOr<storage::OutboxStats> ReadOutboxStats() override { return storage::OutboxStats{}; }
 
  private:
-  // Lets time pass, and fails when the session did not outlive it.
+  // Let time pass, and fail when the database cannot be reached, or the session did not outlive it.
   absl::Status Call();
+  absl::Status CallOn(int64_t session);
   storage::Sequenced Move(const std::vector<int64_t>& ids);
 
   Host& host_;

@@ -157,14 +157,11 @@ void World::Restore() {
   const auto& backup =
       backups_[static_cast<size_t>(random_.Below(static_cast<int64_t>(backups_.size())))];
   const storage::LogCursor& cursor = database_.state().cursor;
-  const bool links_up = std::all_of(relays_.begin(), relays_.end(), [this](const auto& relay) {
-    return relay->link.up(bus_, host_.now());
-  });
-  // The stream alone tells only when it holds all that anyone may have seen.
-  const bool stream_tells = bus_.exists && links_up && !bus_.stored.empty() &&
-                            bus_.stored.back().headers.epoch == cursor.epoch &&
-                            bus_.stored.back().headers.last_position == cursor.head &&
-                            backup.cursor.head < cursor.head && host_.now() >= bus_.full_until;
+  // The stream alone tells only when it holds all that anyone may have seen; whether it can be
+  // asked now is the relay's affair.
+  const bool stream_tells =
+      bus_.exists && !bus_.stored.empty() && bus_.stored.back().headers.epoch == cursor.epoch &&
+      bus_.stored.back().headers.last_position == cursor.head && backup.cursor.head < cursor.head;
   const bool operator_begins_epoch = !stream_tells || random_.OneIn(2);
   if (!operator_begins_epoch) awaited_epoch_ = cursor.epoch + 1;
   database_.Restore(backup, operator_begins_epoch);
@@ -178,7 +175,7 @@ std::vector<World::Fault> World::FaultsOfThisRun() {
       [this] { Any(replicas_).process.frozen_until = host_.now() + Some(absl::Seconds(8)); },
       [this] { bus_.LoseTail(random_.Below(20)); },
       [this] { bus_.Delete(); },
-      [this] { bus_.Purge(); },
+      [this] { bus_.Purge(bus_.last_sequence); },
       [this] { bus_.well_configured = false; },
       [this] { bus_.AddPoison(); },
       [this] { bus_.full_until = host_.now() + Some(absl::Seconds(2)); },

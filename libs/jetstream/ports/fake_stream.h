@@ -31,9 +31,9 @@ class FakeStream : public StreamAdmin, public Publisher {
     return absl::NotFoundError("read message: there is none");
   }
   absl::StatusOr<StreamMessage> ReadTail() override { return ReadAt(last_sequence); }
-  absl::Status Purge() override {
+  absl::Status Purge(uint64_t up_to) override {
     if (absl::Status missing = Missing(); !missing.ok()) return missing;
-    stored.clear();
+    std::erase_if(stored, [up_to](const auto& message) { return message.sequence <= up_to; });
     return absl::OkStatus();
   }
 

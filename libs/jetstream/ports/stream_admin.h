@@ -37,8 +37,9 @@ class StreamAdmin {
   // The last message. NOT_FOUND: no stream, or no message in it.
   virtual absl::StatusOr<StreamMessage> ReadTail() = 0;
 
-  // Removes all messages; sequences go on from where they were. NOT_FOUND: no stream.
-  virtual absl::Status Purge() = 0;
+  // Removes the messages up to `last_sequence`, 1 or more, which leaves what came after whoever
+  // asks had looked; sequences go on from where they were. NOT_FOUND: no stream.
+  virtual absl::Status Purge(uint64_t last_sequence) = 0;
 };
 
 }  // namespace coder::jetstream

@@ -31,7 +31,7 @@ PublishProgress PublishOne(Publisher& publisher, uint64_t expected, int64_t posi
 void CheckAbsent(StreamAdmin& admin) {
   CHECK(admin.State().status().code() == Code::kNotFound);
   CHECK(admin.ReadTail().status().code() == Code::kNotFound);
-  CHECK(admin.Purge().code() == Code::kNotFound);
+  CHECK(admin.Purge(1).code() == Code::kNotFound);
 }
 
 void CheckMadeOnce(StreamAdmin& admin) {
@@ -78,7 +78,10 @@ void CheckFence(StreamAdmin& admin, Publisher& publisher) {
 }
 
 void CheckPurge(StreamAdmin& admin, Publisher& publisher) {
-  REQUIRE(admin.Purge().ok());
+  REQUIRE(admin.Purge(3).ok());
+  CHECK(StateOf(admin).first_sequence == 4);
+  CHECK(StateOf(admin).messages == 1);
+  REQUIRE(admin.Purge(4).ok());
   CHECK(StateOf(admin).empty());
   CHECK(StateOf(admin).first_sequence == 5);
   CHECK(PublishOne(publisher, 4, 9).refusal.ok());

@@ -243,22 +243,26 @@ TEST_CASE("a step is bounded, and an ended session cannot sequence") {
   const auto session = world.sequencer.Session();
   REQUIRE_THAT(session, IsOk());
   CHECK(*session != world.session);
-  CHECK_THAT(world.sequencer.Sequence(world.session, 4, 0),
-             StatusIs(absl::StatusCode::kFailedPrecondition, "is over"));
+  const auto is_over = StatusIs(absl::StatusCode::kFailedPrecondition, "is over");
+  CHECK_THAT(world.sequencer.Sequence(world.session, 4, 0), is_over);
+  CHECK_THAT(world.sequencer.ReadCursor(world.session), is_over);
+  CHECK_THAT(world.sequencer.ReadPacks(world.session, 0, 4), is_over);
+  CHECK_THAT(world.sequencer.BeginEpoch(world.session, 1, 2), is_over);
+  CHECK(world.log.Bounds()->epoch == 1);
   CHECK(world.sequencer.Sequence(*session, 100, 7)->head == 10);
-  CHECK(world.sequencer.ReadCursor()->confirmed_position == 7);
+  CHECK(world.sequencer.ReadCursor(*session)->confirmed_position == 7);
 }
 
 TEST_CASE("an epoch begins once, and packs are read with the current one") {
   World world;
   world.AddRaw(Framed(1, 1));
   world.Sequence();
-  const int64_t epoch = *world.sequencer.BeginEpoch(1, 5);
+  const int64_t epoch = *world.sequencer.BeginEpoch(world.session, 1, 5);
   CHECK(epoch > 5);
-  CHECK(*world.sequencer.BeginEpoch(1, epoch + 1) == epoch);
+  CHECK(*world.sequencer.BeginEpoch(world.session, 1, epoch + 1) == epoch);
   CHECK(world.log.Bounds()->epoch == epoch);
   CHECK((*world.log.Read(0, 1, 1))[0]->epoch() == epoch);
-  CHECK(*world.sequencer.BeginEpoch(epoch, epoch + 7) == epoch + 7);
+  CHECK(*world.sequencer.BeginEpoch(world.session, epoch, epoch + 7) == epoch + 7);
 }
 
 TEST_CASE("a database that was set back begins no epoch anew that was begun before") {
@@ -266,7 +270,7 @@ TEST_CASE("a database that was set back begins no epoch anew that was begun befo
   const auto now = [&] {
     return world.Run("SELECT extract(epoch FROM clock_timestamp())::bigint").Get<int64_t>(0, 0);
   };
-  const int64_t undone = *world.sequencer.BeginEpoch(1, 2);
+  const int64_t undone = *world.sequencer.BeginEpoch(world.session, 1, 2);
   world.Run("UPDATE relay_cursor SET epoch = 1");
   while (now() == undone) {
   }

@@ -135,16 +135,20 @@ absl::StatusOr<pg::Result> PgSequencer::Run(const char* sql, std::vector<pg::Par
   return connection_->Execute(sql, std::move(params), clock::Deadline::After(kStatementLimit));
 }
 
-absl::StatusOr<Sequenced> PgSequencer::Sequence(int64_t session, int64_t max_events,
-                                                int64_t confirmed) {
+absl::StatusOr<pg::Result> PgSequencer::RunOn(int64_t session, const char* sql,
+                                              std::vector<pg::Param> params) {
   if (connection_ == nullptr || session != session_ || !connection_->reusable()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("sequence events: database session ", session, " is over; check anew"));
+        absl::StrCat("ask the event log: database session ", session, " is over; check anew"));
   }
+  return connection_->Execute(sql, std::move(params), clock::Deadline::After(kStatementLimit));
+}
+
+absl::StatusOr<Sequenced> PgSequencer::Sequence(int64_t session, int64_t max_events,
+                                                int64_t confirmed) {
   ASSIGN_OR_RETURN(
       const pg::Result rows,
-      connection_->Execute(kSequence, {floor_candidate_, settles_at_, max_events, confirmed},
-                           clock::Deadline::After(kStatementLimit)));
+      RunOn(session, kSequence, {floor_candidate_, settles_at_, max_events, confirmed}));
   const pg::Result::Row first = rows[0];
   Sequenced sequenced;
   sequenced.epoch = first.Get<std::optional<int64_t>>("epoch");
@@ -165,8 +169,8 @@ absl::StatusOr<Sequenced> PgSequencer::Sequence(int64_t session, int64_t max_eve
   return sequenced;
 }
 
-absl::StatusOr<LogCursor> PgSequencer::ReadCursor() {
-  ASSIGN_OR_RETURN(const pg::Result rows, Run(kCursor, {}));
+absl::StatusOr<LogCursor> PgSequencer::ReadCursor(int64_t session) {
+  ASSIGN_OR_RETURN(const pg::Result rows, RunOn(session, kCursor, {}));
   const pg::Result::Row row = rows[0];
   return LogCursor{.epoch = row.Get<int64_t>("epoch"),
                    .head = row.Get<int64_t>("head"),
@@ -174,14 +178,15 @@ absl::StatusOr<LogCursor> PgSequencer::ReadCursor() {
                    .confirmed_position = row.Get<int64_t>("confirmed_position")};
 }
 
-absl::StatusOr<std::vector<StoredPack>> PgSequencer::ReadPacks(int64_t after, int64_t max_events) {
-  ASSIGN_OR_RETURN(const pg::Result rows, Run(kPacks, {after, max_events}));
+absl::StatusOr<std::vector<StoredPack>> PgSequencer::ReadPacks(int64_t session, int64_t after,
+                                                               int64_t max_events) {
+  ASSIGN_OR_RETURN(const pg::Result rows, RunOn(session, kPacks, {after, max_events}));
   return ReadStoredPacks(rows);
 }
 
-absl::StatusOr<int64_t> PgSequencer::BeginEpoch(int64_t current, int64_t next) {
+absl::StatusOr<int64_t> PgSequencer::BeginEpoch(int64_t session, int64_t current, int64_t next) {
   // An UPDATE within WITH is not seen by the rest of its statement, hence the two answers.
-  ASSIGN_OR_RETURN(const pg::Result rows, Run(kBeginEpoch, {current, next}));
+  ASSIGN_OR_RETURN(const pg::Result rows, RunOn(session, kBeginEpoch, {current, next}));
   return rows[0].Get<int64_t>("epoch");
 }
 
@@ -198,10 +203,11 @@ absl::StatusOr<int64_t> PgSequencer::DropPartitions(int64_t keep_from) {
 }
 
 absl::StatusOr<int64_t> PgSequencer::PositionBefore(absl::Time time) {
-  ASSIGN_OR_RETURN(const LogCursor cursor, ReadCursor());
+  ASSIGN_OR_RETURN(const int64_t session, Session());
+  ASSIGN_OR_RETURN(const LogCursor cursor, ReadCursor(session));
   return FindPositionBefore(time, cursor.log_floor, cursor.head,
-                            [this](const char* sql, std::vector<pg::Param> params) {
-                              return Run(sql, std::move(params));
+                            [&](const char* sql, std::vector<pg::Param> params) {
+                              return RunOn(session, sql, std::move(params));
                             });
 }
 

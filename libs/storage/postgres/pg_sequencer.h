@@ -21,9 +21,10 @@ class PgSequencer : public EventSequencer {
   absl::StatusOr<int64_t> Session() override;
   absl::StatusOr<Sequenced> Sequence(int64_t session, int64_t max_events,
                                      int64_t confirmed) override;
-  absl::StatusOr<LogCursor> ReadCursor() override;
-  absl::StatusOr<std::vector<StoredPack>> ReadPacks(int64_t after, int64_t max_events) override;
-  absl::StatusOr<int64_t> BeginEpoch(int64_t current, int64_t next) override;
+  absl::StatusOr<LogCursor> ReadCursor(int64_t session) override;
+  absl::StatusOr<std::vector<StoredPack>> ReadPacks(int64_t session, int64_t after,
+                                                    int64_t max_events) override;
+  absl::StatusOr<int64_t> BeginEpoch(int64_t session, int64_t current, int64_t next) override;
   absl::StatusOr<int> EnsurePartitions(int ahead) override;
   absl::StatusOr<int64_t> DropPartitions(int64_t keep_from) override;
   absl::StatusOr<int64_t> PositionBefore(absl::Time time) override;
@@ -32,6 +33,7 @@ class PgSequencer : public EventSequencer {
 
  private:
   absl::StatusOr<pg::Result> Run(const char* sql, std::vector<pg::Param> params);
+  absl::StatusOr<pg::Result> RunOn(int64_t session, const char* sql, std::vector<pg::Param> params);
 
   const pg::ConnectOptions options_;
   std::unique_ptr<pg::Connection> connection_;
