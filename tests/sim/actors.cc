@@ -106,11 +106,18 @@ void Replica::DeliverNext() {
 
 void Replica::Deliver(const jetstream::StreamMessage& message) {
   if (!message.has_headers) return;
-  pump.Deliver(events::Pack::Read({.epoch = message.headers.epoch,
-                                   .first_position = message.headers.first_position,
-                                   .last_position = message.headers.last_position,
-                                   .last_event_id = message.headers.last_event_id},
-                                  message.payload));
+  events::Pack::Header header = {.epoch = message.headers.epoch,
+                                 .first_position = message.headers.first_position,
+                                 .last_position = message.headers.last_position,
+                                 .last_event_id = message.headers.last_event_id};
+  const int64_t next = hub.ring().bounds().head + 1;
+  const bool taken_for_next = (header.first_position < next && !options.drops) ||
+                              (header.first_position > next && !options.fills_gaps);
+  if (taken_for_next) {
+    header.last_position += next - header.first_position;
+    header.first_position = next;
+  }
+  pump.Deliver(events::Pack::Read(header, message.payload));
 }
 
 absl::StatusOr<Caller> Replica::Ask(const std::string& caller) {

@@ -54,7 +54,10 @@ class Replica {
     fanout::Ring::Limits ring;
     fanout::EventPump::Options pump;
     DeliveryFaults faults;
+    // Each is off only to see what rests on it.
     bool checks_rights = true;
+    bool drops = true;
+    bool fills_gaps = true;
   };
 
   Replica(Host& host, Database& database, Bus& bus, std::map<std::string, Caller>& callers,

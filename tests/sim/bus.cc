@@ -19,6 +19,9 @@ absl::StatusOr<uint64_t> Bus::Store(uint64_t expected, const jetstream::PackHead
   if (fence && expected != last_sequence) {
     return absl::AbortedError("publish: wrong last sequence");
   }
+  const bool behind = !stored.empty() && stored.back().headers.epoch == headers.epoch &&
+                      stored.back().headers.last_position >= headers.first_position;
+  doubled += behind ? 1 : 0;
   stored.push_back(
       {.sequence = ++last_sequence, .has_headers = true, .headers = headers, .payload = payload});
   return last_sequence;
@@ -86,7 +89,9 @@ absl::StatusOr<jetstream::StreamMessage> StreamOwner::ReadAt(uint64_t sequence) 
   if (!found || found->sequence != sequence) {
     return absl::NotFoundError("read the stream: there is no such message");
   }
-  return *found;
+  jetstream::StreamMessage message = *found;
+  message.has_headers = message.has_headers && bus_.tells_history;
+  return message;
 }
 
 absl::Status StreamOwner::Purge(uint64_t last) {

@@ -36,8 +36,12 @@ class Bus {
   bool well_configured = true;
   absl::Duration down_until;
   absl::Duration full_until;
-  /// Whether a publisher's expectation is enforced; off only to see what rests on it.
+  /// Whether a publisher's expectation is enforced, and whether its owner can read which history
+  /// it holds; off only to see what rests on it.
   bool fence = true;
+  bool tells_history = true;
+  /// Messages stored behind one of the same epoch with higher positions.
+  int64_t doubled = 0;
 
  private:
   Host& host_;

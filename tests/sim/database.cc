@@ -116,6 +116,7 @@ absl::Status Sequencer::Call() {
 }
 
 absl::Status Sequencer::CallOn(int64_t session) {
+  if (!database_.binds_sessions) return Session().status();
   RETURN_IF_ERROR(Call());
   if (session != session_ || generation_ != database_.generation()) {
     return absl::FailedPreconditionError("ask the database: the session is over");

@@ -83,6 +83,9 @@ class Database {
   absl::Duration down_until;
   /// Until then every call may take long.
   absl::Duration slow_until;
+  /// Whether a sequencer's statement is refused when its session is over; off only to see what
+  /// rests on it.
+  bool binds_sessions = true;
   /// The next statement of a sequencer commits, and then its session is cut.
   bool lose_next_answer = false;
 

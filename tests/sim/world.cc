@@ -32,6 +32,8 @@ class World {
         database_(host_, 2 + static_cast<int>(random_.Below(5))),
         bus_(host_) {
     bus_.fence = !omissions.fence;
+    bus_.tells_history = !omissions.epoch_check;
+    database_.binds_sessions = !omissions.sessions;
   }
 
   Outcome Run();
@@ -48,6 +50,7 @@ class World {
   std::vector<Fault> FaultsOfThisRun();
   void MakeTrouble();
   void BackUp();
+  void StopBus();
   void Restore();
   void EndTrouble();
   void CheckCalm();
@@ -152,6 +155,12 @@ void World::BackUp() {
   }
 }
 
+void World::StopBus() {
+  bus_.down_until = host_.now() + Some(absl::Seconds(3));
+  for (auto& relay : relays_) ++relay->link.changes;
+  for (auto& replica : replicas_) ++replica->link.changes;
+}
+
 void World::Restore() {
   if (backups_.empty()) return;
   const auto& backup =
@@ -165,6 +174,8 @@ void World::Restore() {
   const bool operator_begins_epoch = !stream_tells || random_.OneIn(2);
   if (!operator_begins_epoch) awaited_epoch_ = cursor.epoch + 1;
   database_.Restore(backup, operator_begins_epoch);
+  // What befalls the one may befall both.
+  if (random_.OneIn(3)) StopBus();
 }
 
 std::vector<World::Fault> World::FaultsOfThisRun() {
@@ -180,10 +191,8 @@ std::vector<World::Fault> World::FaultsOfThisRun() {
       [this] { bus_.AddPoison(); },
       [this] { bus_.full_until = host_.now() + Some(absl::Seconds(2)); },
       [this] {
-        bus_.down_until = host_.now() + Some(absl::Seconds(3));
+        StopBus();
         if (random_.OneIn(2)) bus_.LoseTail(random_.Below(20));
-        for (auto& relay : relays_) ++relay->link.changes;
-        for (auto& replica : replicas_) ++replica->link.changes;
       },
       [this] {
         Link& link = Any(relays_).link;
@@ -283,7 +292,9 @@ Outcome World::Run() {
                                .poll_interval = absl::Milliseconds(250),
                                .check_interval = absl::Seconds(2),
                                .read_events = 1 + random_.Below(100)},
-                      .checks_rights = !omissions_.rights_checks};
+                      .checks_rights = !omissions_.rights_checks,
+                      .drops = !omissions_.drop,
+                      .fills_gaps = !omissions_.gap_fill};
   if (random_.OneIn(2)) replica_options_.faults.skipped = 10;
   if (random_.OneIn(2)) replica_options_.faults.repeated = 10;
   if (random_.OneIn(2)) replica_options_.faults.late = 10;
@@ -308,6 +319,7 @@ Outcome World::Run() {
                      .committed = database_.state().cursor.head,
                      .epochs = database_.state().cursor.epoch,
                      .faults = faults_,
+                     .doubled = bus_.doubled,
                      .switches = fibers_.switches(),
                      .digest = fibers_.digest()};
   for (const auto& client : clients_) {
