@@ -56,7 +56,6 @@ TEST_CASE("the fence keeps doubles out of the stream, and no promise rests on it
       CHECK(violation.starts_with("Convergence"));
     }
   }
-  WARN("fenced " << fenced << " open " << open);
   CHECK(open > 10 * fenced);
 }
 

@@ -12,6 +12,8 @@ int main(int argc, char** argv) {
     std::fputs("usage: sim_runner FIRST_SEED SEEDS\n", stderr);
     return 64;
   }
+  // A long run tells what it finds when it finds it.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   coder::log::SetLevel(coder::log::Level::kOff);
   const uint64_t first = std::strtoull(argv[1], nullptr, 10);
   const uint64_t count = std::strtoull(argv[2], nullptr, 10);
