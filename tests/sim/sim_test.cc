@@ -7,7 +7,7 @@
 namespace coder::sim {
 namespace {
 
-constexpr uint64_t kSeeds = 1500;
+constexpr uint64_t kSeeds = 1000;
 
 // Each found a bug once: what came of a restore in the midst of a comparison of stream and log, and
 // of an epoch that began while the log was read.
