@@ -26,16 +26,20 @@ PERMISSIONS = {
 }
 
 
-def render_config(port, store, passwords):
-    """nats-server's configuration; `passwords` maps each user of PERMISSIONS to its password."""
-    users = [{"user": user, "password": passwords[user], "permissions": permissions}
-             for user, permissions in PERMISSIONS.items()]
+def render_config(port, store, passwords, permissions=None, max_file=4 << 30):
+    """nats-server's configuration.
+
+    `passwords` maps each user of `permissions`, those of PERMISSIONS unless given, to its password; `max_file` bounds
+    what all streams may take, in bytes.
+    """
+    users = [{"user": user, "password": passwords[user], "permissions": may}
+             for user, may in (permissions or PERMISSIONS).items()]
     # The server reads JSON: names and strings are quoted, nothing can be misread.
     return json.dumps({
         "listen": f"{ports.HOST}:{port}",
         "server_name": "coder-suite-local",
         "max_payload": 1048576,
-        "jetstream": {"store_dir": str(store), "max_memory_store": 67108864, "max_file_store": 4294967296},
+        "jetstream": {"store_dir": str(store), "max_memory_store": 67108864, "max_file_store": max_file},
         "authorization": {"users": users},
     }, indent=1) + "\n"
 
@@ -44,6 +48,8 @@ class Nats:
     """Starts and stops the server of one data directory."""
 
     def __init__(self, data, processes, port):
+        self.permissions = dict(PERMISSIONS)
+        self.max_file = 4 << 30
         self._data = data
         self._processes = processes
         self._port = port
@@ -57,8 +63,9 @@ class Nats:
         if not _PROGRAM.exists():
             raise say.Problem("nats-server is not installed; as root run: apt-get install -y nats-server")
         config = self._data.path / "nats.conf"
-        passwords = {user: self._data.secret("nats " + user) for user in PERMISSIONS}
-        self._data.write_private(config, render_config(self._port, self._data.path / "nats", passwords))
+        passwords = {user: self._data.secret("nats " + user) for user in self.permissions}
+        self._data.write_private(config, render_config(self._port, self._data.path / "nats", passwords,
+                                                       self.permissions, self.max_file))
         self._processes.start(NAME, [_PROGRAM, "-c", config])
         self._processes.wait_ready(NAME, self._greets)
 

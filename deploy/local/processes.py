@@ -66,6 +66,12 @@ class Processes:
         child = self._children.get(name)
         return child.poll() is not None if child else self.find(name) is None
 
+    def exit_status(self, name):
+        """Of an ended process that this launcher started, as subprocess tells it; else None."""
+        child = self._children.get(name)
+        # Its threads may outlive its main one a little.
+        return child.wait(timeout=10) if child else None
+
     def log_tail(self, name, lines=12):
         path = self.log_path(name)
         text = path.read_text(errors="replace").splitlines()[-lines:] if path.exists() else []

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/events/resume_token.h"
+#include "libs/failpoint/failpoint.h"
 
 namespace coder::fanout {
 
@@ -28,11 +29,12 @@ Ring::Outcome Ring::Admit(std::shared_ptr<const events::Pack> pack) {
     return {.admission = Admission::kConflict, .missing_up_to = *position};
   }
   const int64_t dropped = std::min(head_, pack->last_position()) - pack->first_position() + 1;
-  if (pack->last_position() <= head_) {
+  const bool is_old = pack->last_position() <= head_;
+  if (is_old && !failpoint::IsOn("off.drop_old")) {
     return {.admission = Admission::kDuplicate, .dropped = dropped};
   }
   bytes_ += pack->payload().size();
-  const int64_t from = head_ + 1;
+  const int64_t from = is_old ? pack->first_position() : head_ + 1;
   head_ = pack->last_position();
   spans_.push_back({.pack = std::move(pack), .from = from});
   Trim();

@@ -156,6 +156,7 @@ class JobRun {
 
   JobEnd Report(const absl::Status& outcome) {
     if (keeper_.cause() == StopCause::kLeaseLost) return JobEnd::kLeaseLost;
+    failpoint::Hit("provisionerd.before_report");
     const absl::Status reported = outcome.ok() ? ReportSuccess() : ReportFailure(Failure(outcome));
     if (!reported.ok()) {
       log::Warn("the result of a job was not accepted",

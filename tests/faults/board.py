@@ -13,13 +13,16 @@ POINTS = {
     "pubsub-relay": ["relay.in_epoch_check", "relay.after_sequence", "relay.in_rewind", "relay.before_answers",
                      "relay.after_answers"],
     "provisionerd": ["provisionerd.before_apply", "provisionerd.in_apply", "provisionerd.after_apply",
-                     "provisionerd.log_upload"],
+                     "provisionerd.before_report", "provisionerd.log_upload"],
     "autostart-scheduler": ["scheduler.before_candidates", "scheduler.after_candidates", "scheduler.before_batch"],
 }
 # Protections that can be switched off, and the service they are in.
 MUTATIONS = {
+    "off.drop_old": "coderd-api",
     "off.gap_fill": "coderd-api",
+    "off.lease_check": "coderd-api",
     "off.rights_check": "coderd-api",
+    "off.fence": "pubsub-relay",
     "off.epoch_check": "pubsub-relay",
 }
 

@@ -14,7 +14,7 @@ _ENDINGS = {
     "UNAVAILABLE": {"DRAINING", "MAX_AGE", "LOG_UNREACHABLE", ""},
     "CANCELLED": {""},
     "DEADLINE_EXCEEDED": {""},
-    "RESOURCE_EXHAUSTED": {"FELL_BEHIND", "TOO_MANY_WATCHES", ""},
+    "RESOURCE_EXHAUSTED": {"FELL_BEHIND", "TOO_MANY_WATCHES", "TOO_MANY_SNAPSHOTS", ""},
     "UNAUTHENTICATED": {"TOKEN_REVOKED", "TOKEN_EXPIRED", "TOKEN_INVALID", "USER_SUSPENDED"},
     "PERMISSION_DENIED": {"ACTION_FORBIDDEN"},
     "OUT_OF_RANGE": {"TOKEN_TOO_OLD"},
@@ -55,10 +55,14 @@ class Checker:
         self._statuses = {}
         self._seen_builds = collections.defaultdict(set)
 
-    def _bad(self, promise, text):
+    def note(self, text):
+        """Adds a violation that another has found."""
         self.counts["violations"] += 1
         if len(self.violations) < 50:
-            self.violations.append(f"{promise}: {text}")
+            self.violations.append(text)
+
+    def _bad(self, promise, text):
+        self.note(f"{promise}: {text}")
 
     def feed(self, line):
         """Takes the next line of the history, a dict."""

@@ -1,5 +1,5 @@
-// The load of the fault suite: clients that write and clients that watch, until SIGTERM. What they
-// did and saw goes to standard output, one JSON object a line.
+// The load of the fault suite: clients that write until SIGUSR1 and clients that watch until
+// SIGTERM. What they did and saw goes to standard output, one JSON object a line.
 
 #include <algorithm>
 #include <csignal>
@@ -116,6 +116,7 @@ int Run(const Settings& settings) {
     }
     WaitForSignal(signals, SIGUSR1);
   }
+  for (const auto& watcher : watchers) watcher->Hurry();
   history.Add("quiet", Member("writers", static_cast<int64_t>(writers.size())));
   WaitForSignal(signals, SIGTERM);
   return 0;

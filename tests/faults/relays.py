@@ -22,6 +22,10 @@ class Frozen:
             world.send(name, signal.SIGCONT)
         return f"{name} for {frozen_s} s"
 
+    def check(self, world):
+        """What is wrong with the stream that both relays write."""
+        return world.stream_order.look(world.local)
+
 
 class _Way:
     wanted = 50

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from deploy.local import postgres, services
-from tests.faults import nats_client
+from tests.faults import tails
 
 _CLUSTER = "postgres"
 
@@ -18,6 +18,7 @@ class _Restored:
 
     def run(self, world, random):
         """One round; returns what was done."""
+        self._before_backup(world, random)
         cluster = world.local.data.path / _CLUSTER
         backup = world.folder / "backup"
         self._stopped(world, lambda: _copy(cluster, backup))
@@ -33,6 +34,9 @@ class _Restored:
         world.local.processes.stop(postgres.NAME, signal.SIGINT)
         work()
         world.start_server(postgres.NAME)
+
+    def _before_backup(self, world, random):
+        pass
 
     def _before_restore(self, world):
         pass
@@ -61,12 +65,34 @@ class StreamLost(_Restored):
         shutil.rmtree(world.local.data.path / "nats", ignore_errors=True)
 
     def _after_restore(self, world):
-        environment = dict(os.environ, CODER_POSTGRES_URL=world.local.postgres.url(postgres.OWNER))
-        done = subprocess.run([str(services.program("coderd-api")), "new-epoch"], env=environment,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
-        if done.returncode != 0:
-            raise AssertionError(f"new-epoch: {done.stderr}")
+        _new_epoch(world)
         world.start_server("nats")
 
 
-FAULTS = [StreamAhead(), StreamLost()]
+class StreamBehind(_Restored):
+    """The stream is of a time before the backup; `coderd-api new-epoch` is a step of the restore."""
+
+    name = "restore-stream-behind"
+
+    def _before_backup(self, world, random):
+        self._copy = world.folder / "nats-copy"
+        tails.copy_store(world, self._copy)
+        time.sleep(random.uniform(0.5, 2))
+
+    def _before_restore(self, world):
+        tails.put_store(world, self._copy)
+
+    def _after_restore(self, world):
+        _new_epoch(world)
+        world.start_server("nats")
+
+
+def _new_epoch(world):
+    environment = dict(os.environ, CODER_POSTGRES_URL=world.local.postgres.url(postgres.OWNER))
+    done = subprocess.run([str(services.program("coderd-api")), "new-epoch"], env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    if done.returncode != 0:
+        raise AssertionError(f"new-epoch: {done.stderr}")
+
+
+FAULTS = [StreamAhead(), StreamBehind(), StreamLost()]

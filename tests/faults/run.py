@@ -1,33 +1,29 @@
 """`./dev faults`: breaks the suite under load, again and again, and judges what clients saw."""
 
+import collections
 import random
 import time
 
-from tests.faults import board, database, kills, poison, relays, report, restore, stream, world
+from tests.faults import (board, crowd, database, descriptors, kills, leases, poison, relays, report, restore, stream,
+                          tails, world)
+from tools.dev import say
 
-FAULTS = {fault.name: fault for module in (kills, database, stream, poison, relays, restore) for fault in module.FAULTS}
+FAULTS = {fault.name: fault for module in
+          (kills, database, stream, tails, poison, relays, leases, descriptors, restore, crowd) for fault in module.FAULTS}
 # What a mutation needs to be noticed.
 _MUTATION_FAULTS = {"off.rights_check": ["kill-nats"], "off.gap_fill": ["nats-away"],
-                    "off.epoch_check": ["restore-stream-ahead"]}
+                    "off.epoch_check": ["restore-stream-ahead"], "off.fence": ["relay-frozen"],
+                    "off.lease_check": ["provisionerd-frozen"],
+                    "off.drop_old": ["stream-recreated", "stream-deleted", "kill-nats"]}
 # One round of each of these in the short run.
 SHORT = ["kill-pubsub-relay", "kill-coderd-api", "nats-away", "kill-provisionerd", "postgres-immediate",
          "backends-terminated", "commit-cut", "stream-deleted", "stream-recreated", "stream-poison", "outbox-poison", "relay-nats-cut"]
 
 
-class Outcome:
-    """What came of one fault's rounds."""
-
-    def __init__(self, fault):
-        self.fault = fault
-        self.rounds = 0
-        self.slowest_s = 0.0
-        self.failures = []
-
-
 def listing():
     """One line for each fault and mutation."""
-    lines = [f"{fault.name:26} {fault.wanted:4} rounds  {fault.__doc__.splitlines()[0]}" for fault in FAULTS.values()]
-    return "\n".join(lines + [f"{name:26}  mutation    of {where}" for name, where in board.MUTATIONS.items()])
+    lines = [f"{fault.name:31} {fault.wanted:4} rounds  {fault.__doc__.splitlines()[0]}" for fault in FAULTS.values()]
+    return "\n".join(lines + [f"{name:31}  mutation    of {where}" for name, where in board.MUTATIONS.items()])
 
 
 def _arm_mutation(here, mutation):
@@ -36,125 +32,146 @@ def _arm_mutation(here, mutation):
             here.boards[name].arm(mutation, board.ON)
 
 
-def _play(here, order, seed, outcomes, seconds):
-    """Runs the rounds in their order until the first failure or the end of the time."""
-    began = time.monotonic()
+def _play(here, order, seed, record, until):
+    """Runs the rounds in their order until the first failure or `until`; how many of each fault were run."""
+    rounds = collections.Counter()
     for number, fault in enumerate(order):
-        if seconds and time.monotonic() - began > seconds:
-            return
-        outcome = outcomes[fault.name]
+        if until and time.monotonic() > until:
+            return rounds
         # Of the round alone, so that a round is the same whatever came before it.
-        choice = random.Random(f"{seed} {fault.name} {outcome.rounds}")
+        choice = random.Random(f"{seed} {fault.name} {rounds[fault.name]}")
+        rounds[fault.name] += 1
         started = time.monotonic()
         try:
             done = fault.run(here, choice)
             took = here.converge(f"{fault.name}, {done}")
-        except AssertionError as error:
-            outcome.failures.append(str(error))
-            print(f"  {number + 1:4} {fault.name}: FAILED {error}", flush=True)
-            return
-        outcome.rounds += 1
-        outcome.slowest_s = max(outcome.slowest_s, took)
+            _check(here, fault)
+        except (AssertionError, say.Problem) as error:
+            here.blame(str(error))
+        if here.violations():
+            print(f"  {number + 1:4} {fault.name}: FAILED {here.violations()[0]}", flush=True)
+            for why in here.violations():
+                record.add("failed", fault=fault.name, seed=seed, why=why)
+            return rounds
+        record.add("round", fault=fault.name, seed=seed, done=done, caught_up_s=round(took, 2))
         print(f"  {number + 1:4} {fault.name}: {done}; {time.monotonic() - started:.1f} s, "
               f"all caught up after {took:.2f} s", flush=True)
-        if here.violations():
-            outcome.failures += here.violations()
-            return
+    return rounds
+
+
+def _check(here, fault):
+    for problem in fault.check(here) if hasattr(fault, "check") else ():
+        here.blame(problem)
 
 
 def _group(faults):
-    """Faults that can share one suite."""
+    """Faults that can share one suite, by what it has to be like."""
     groups = {}
     for fault in faults:
-        groups.setdefault((getattr(fault, "relays", 1), getattr(fault, "sets_back", False)), []).append(fault)
+        kind = world.Kind(*(getattr(fault, name, usual) for name, usual in world.Kind()._asdict().items()))
+        groups.setdefault(kind, []).append(fault)
     return groups
 
 
-def _points(faults):
-    return [point for fault in faults if hasattr(fault, "points") for point in fault.points()]
-
-
-def _hits_of(here, point):
-    return sum(place.hits(point) for place in here.boards.values() if point in board.POINTS[place.service])
-
-
 def _hits(here, faults):
-    """How often each failpoint was reached, as texts."""
-    return [f"failpoint {point}: {_hits_of(here, point)} hits" for point in _points(faults)]
+    """How often each failpoint of these faults was reached."""
+    return {point: sum(place.hits(point) for place in here.boards.values() if point in board.POINTS[place.service])
+            for fault in faults if hasattr(fault, "points") for point in fault.points()}
 
 
-def _check_hits(here, faults, rounds):
+def _never_reached(here, faults, rounds):
     """Failpoints of faults with enough rounds that nobody reached."""
-    for text in _hits(here, faults):
-        print(f"  {text}", flush=True)
+    hits = _hits(here, faults)
+    for point, count in hits.items():
+        print(f"  failpoint {point}: {count} hits", flush=True)
     return [f"failpoint {point} was never reached" for fault in faults if hasattr(fault, "points")
-            for point in fault.points() if rounds >= 4 * len(fault.points()) and _hits_of(here, point) == 0]
+            for point in fault.points() if rounds[fault.name] >= 4 * len(fault.points()) and hits[point] == 0]
 
 
-def run(names, rounds, seed, mutation=None, seconds=None, notes=None):
-    """Runs the named faults; returns their outcomes and what else was wrong, and adds what a report may tell to `notes`."""
-    outcomes, wrong = {}, []
-    for (relay_count, sets_back), faults in _group([FAULTS[name] for name in names]).items():
-        order = [fault for fault in faults for _ in range(rounds or fault.wanted)]
-        random.Random(seed).shuffle(order)
-        outcomes |= {fault.name: Outcome(fault) for fault in faults}
-        here = world.World(seed, set_back=sets_back, relays=relay_count)
+def _judge(here, faults, rounds, seed, record):
+    """Ends the writing and judges the whole; what was wrong."""
+    wrong = here.finish() + _never_reached(here, faults, rounds)
+    told = (f"{here.count('event')} events seen by watches, {here.count('ack')} builds acknowledged, {here.count('retry')} calls "
+            f"repeated, {here.count('end')} streams ended, with {', '.join(fault.name for fault in faults)}")
+    print("  " + told, flush=True)
+    if not wrong:
+        record.add("judged", faults=[fault.name for fault in faults], told=told, hits=_hits(here, faults))
+    for why in wrong:
+        record.add("failed", fault=" or ".join(fault.name for fault in faults), seed=seed, why=why)
+    return wrong
+
+
+def _run_group(here, faults, rounds, seed, record, mutation, until):
+    """Runs faults that share one suite; what was wrong."""
+    order = [fault for fault in faults for _ in range(rounds or fault.wanted)]
+    random.Random(seed).shuffle(order)
+    try:
+        here.start()
+        print(f"seed {seed}: {len(order)} rounds of {', '.join(fault.name for fault in faults)}", flush=True)
+        if mutation:
+            _arm_mutation(here, mutation)
+        played = _play(here, order, seed, record, until)
+        return here.violations() or _judge(here, faults, played, seed, record)
+    except (AssertionError, say.Problem) as error:
+        return [str(error)]
+
+
+def run(names, rounds, seed, record, mutation=None, seconds=None):
+    """Runs the named faults and records what came of them; what was wrong, as texts."""
+    wrong = []
+    until = time.monotonic() + seconds if seconds else None
+    for kind, faults in _group([FAULTS[name] for name in names]).items():
+        here = world.World(seed, kind)
         try:
-            here.start()
-            print(f"seed {seed}: {len(order)} rounds of {', '.join(fault.name for fault in faults)}", flush=True)
-            if mutation:
-                _arm_mutation(here, mutation)
-            _play(here, order, seed, outcomes, seconds)
-            failed = any(outcome.failures for outcome in outcomes.values())
-            if not failed:
-                wrong += here.finish()
-                wrong += _check_hits(here, faults, rounds or faults[0].wanted)
-            if (failed or wrong) and not mutation:
+            found = _run_group(here, faults, rounds, seed, record, mutation, until)
+            if found and not mutation:
                 print(here.service_logs(), flush=True)
-            told = (f"{here.count('event')} events seen by watches, {here.count('ack')} builds acknowledged, "
-                    f"{here.count('retry')} calls repeated, {here.count('end')} streams ended")
-            print("  " + told, flush=True)
-            if notes is not None:
-                notes.append(told + f", with {', '.join(fault.name for fault in faults)}")
-                notes += _hits(here, faults)
-        except AssertionError as error:
-            wrong.append(str(error))
-            print(here.service_logs(), flush=True)
         finally:
             here.stop()
-    return outcomes, wrong
+        wrong += found
+    return wrong
 
 
-def see_red(mutation, seed):
+def see_red(mutation, seed, record):
     """Whether the suite notices that the protection is off."""
-    outcomes, wrong = run(_MUTATION_FAULTS[mutation], 4, seed, mutation=mutation)
-    found = wrong + [failure for outcome in outcomes.values() for failure in outcome.failures]
+    found = run(_MUTATION_FAULTS[mutation], 4, seed, report.Record(None, ""), mutation=mutation)
+    record.add("mutation", mutation=mutation, seed=seed, noticed=found[0] if found else None)
     print(f"mutation {mutation}: " + (f"noticed: {found[0]}" if found else "NOT NOTICED"), flush=True)
     return bool(found)
 
 
+def _command(arguments, seed):
+    """What runs the same again."""
+    words = ["./dev faults", f"--seed {seed}"] + ["--short"] * arguments.short
+    words += [f"--{name} {value}" for name, value in (("rounds", arguments.rounds), ("seconds", arguments.seconds)) if value]
+    words += [f"--only {name}" for name in arguments.only or ()]
+    words += ["--mutations"] * arguments.mutations + ([f"--mutation {arguments.mutation}"] if arguments.mutation else [])
+    return " ".join(words)
+
+
+def _run_all(arguments):
+    """What was wrong."""
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1, 1_000_000)
+    command = _command(arguments, seed)
+    record = report.Record(arguments.record, command)
+    mutations = list(_MUTATION_FAULTS) if arguments.mutations else [arguments.mutation] if arguments.mutation else []
+    if mutations:
+        return [f"{mutation} was not noticed" for mutation in mutations if not see_red(mutation, seed, record)]
+    names = arguments.only or (SHORT if arguments.short else list(FAULTS))
+    wrong = run(names, 1 if arguments.short else arguments.rounds, seed, record, seconds=arguments.seconds)
+    if wrong:
+        print(f"replay with: {command}")
+    return wrong
+
+
 def main(arguments):
-    """Runs what the arguments of `./dev faults` ask for; the exit status."""
+    """Does what the arguments of `./dev faults` ask for; the exit status."""
     if arguments.list:
         print(listing())
         return 0
-    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1, 1_000_000)
-    mutations = list(_MUTATION_FAULTS) if arguments.mutations else [arguments.mutation] if arguments.mutation else []
-    if mutations:
-        return 0 if all([see_red(mutation, seed) for mutation in mutations]) else 1
-    names = arguments.only or (SHORT if arguments.short else list(FAULTS))
-    notes = []
-    outcomes, wrong = run(names, 1 if arguments.short else arguments.rounds, seed, seconds=arguments.seconds, notes=notes)
-    print(report.rows(outcomes))
-    for problem in wrong + [failure for outcome in outcomes.values() for failure in outcome.failures]:
+    wrong = [] if arguments.summarise else _run_all(arguments)
+    for problem in wrong:
         print(f"FAILED {problem}")
     if arguments.report:
-        limits = "".join(f" --{name} {value}" for name, value in (("rounds", arguments.rounds), ("seconds", arguments.seconds))
-                         if value) + "".join(f" --only {name}" for name in arguments.only or ())
-        report.write(arguments.report, f"./dev faults --seed {seed}{limits}", outcomes, wrong, notes)
-    failed = bool(wrong) or any(outcome.failures for outcome in outcomes.values())
-    if failed:
-        what = "--short" if arguments.short else " ".join(f"--only {name}" for name in names)
-        rounds = f" --rounds {arguments.rounds}" if arguments.rounds else ""
-        print(f"replay with: ./dev faults --seed {seed}{rounds} {what}")
-    return 1 if failed else 0
+        report.write(arguments.report, report.read(arguments.record), list(FAULTS.values()))
+    return 1 if wrong else 0

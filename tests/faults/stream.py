@@ -1,5 +1,6 @@
 """The stream loses, holds or is what it should not."""
 
+import signal
 import time
 
 from tests.faults import nats_client, world
@@ -78,15 +79,43 @@ class Full(_Broken):
         return "full for 2 s"
 
 
-class Foreign(_Broken):
-    """Messages that are no packs lie in the stream."""
+class Poison:
+    """Messages that are no packs, packs out of order and one nobody wrote lie in the stream."""
 
     name = "stream-poison"
+    wanted = 20
 
-    def _break(self, client):
-        for payload in (b"", b"\xff" * 300, b"x" * 500_000):
-            client.publish("build.events", payload)
-        return "three messages that are no packs"
+    _FAR = 10**12
+
+    def run(self, world, random):
+        """One round; returns what was done."""
+        relay = world.relays()[0]
+        # It would take a foreign pack at the stream's very end for proof that the database went back.
+        world.send(relay, signal.SIGSTOP)
+        try:
+            with nats_client.Client(world.local) as client:
+                self._write_far(client)
+                repeated = self._repeat(client, random)
+                for payload in (b"", b"\xff" * 300, b"x" * 500_000):
+                    client.publish("build.events", payload)
+        finally:
+            world.send(relay, signal.SIGCONT)
+        return f"a pack of a far position, {repeated} packs again, three messages that are no packs"
+
+    def _write_far(self, client):
+        headers = {"Epoch": 1, "First-Position": self._FAR, "Last-Position": self._FAR, "Last-Event-Id": self._FAR}
+        client.publish_with("build.events", headers, b"\x0a\x02no")
+
+    def _repeat(self, client, random):
+        state = client.stream("INFO").get("state", {})
+        known = range(state.get("first_seq", 1), state.get("last_seq", 0))
+        packs = [client.message_at(sequence) for sequence in random.sample(known, min(5, len(known)))]
+        packs = [(headers, payload) for headers, payload in packs if headers.get("First-Position", str(self._FAR)) != str(self._FAR)]
+        for headers, payload in packs:
+            # The relay's fence would refuse it.
+            headers.pop("Nats-Expected-Last-Sequence", None)
+            client.publish_with("build.events", headers, payload)
+        return len(packs)
 
 
-FAULTS = [Deleted(), Purged(), Recreated(), WrongConfig(), Full(), Foreign()]
+FAULTS = [Deleted(), Purged(), Recreated(), WrongConfig(), Full(), Poison()]

@@ -16,7 +16,9 @@ def add_arguments(parser):
                         help="only this fault; may be given again")
     parser.add_argument("--seconds", type=int, help="begin no round after so many seconds")
     parser.add_argument("--short", action="store_true", help="the run of about a minute that is part of ./dev test")
-    parser.add_argument("--report", metavar="FILE", help="write the summary there, as in docs/reliability.md")
+    parser.add_argument("--record", metavar="FILE", help="add what came of each round there, a line of JSON each")
+    parser.add_argument("--report", metavar="FILE", help="write the summary of all that --record's file holds, as docs/reliability.md is")
+    parser.add_argument("--summarise", action="store_true", help="run nothing, only write the summary")
     parser.add_argument("--list", action="store_true", help="name the faults and the mutations")
     parser.add_argument("--mutation", choices=list(board.MUTATIONS), metavar="NAME",
                         help="switch a protection off; succeeds when the suite notices")
@@ -25,9 +27,11 @@ def add_arguments(parser):
 
 def build_and_run(arguments):
     """Builds the suite and its load, then breaks it."""
-    if not arguments.list:
+    if arguments.report and not arguments.record:
+        raise say.Problem("--report sums up a record; name it with --record FILE")
+    if not arguments.list and not arguments.summarise:
         say.step("building the services and the load")
-        bazel.build([*services.build_targets(), "//tests/faults:fault_load"])
+        bazel.build([*services.build_targets(), "//tests/faults:fault_load", "//tests/faults:fault_crowd"])
     return run.main(arguments)
 
 

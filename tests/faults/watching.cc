@@ -65,7 +65,7 @@ void Watching::WatchOnce(grpc::Channel& replica, std::stop_token stop) {
   clock::SystemClock clock;
   while (reader->Read(&response)) {
     Record(response);
-    if (options_.slowness > absl::ZeroDuration()) clock.Wait(options_.slowness, stop);
+    if (options_.slowness > absl::ZeroDuration() && !hurries_) clock.Wait(options_.slowness, stop);
   }
   const absl::Status ended = server::StatusFromGrpc(reader->Finish());
   const auto reason = status::ReasonOf(ended);
@@ -75,8 +75,7 @@ void Watching::WatchOnce(grpc::Channel& replica, std::stop_token stop) {
                                    Member("stopping", stop.stop_requested() ? 1 : 0)));
   const bool begin_anew = ended.code() == absl::StatusCode::kFailedPrecondition ||
                           ended.code() == absl::StatusCode::kOutOfRange ||
-                          ended.code() == absl::StatusCode::kInvalidArgument ||
-                          word == "FELL_BEHIND";
+                          ended.code() == absl::StatusCode::kInvalidArgument;
   if (begin_anew) resume_token_.clear();
 }
 

@@ -38,6 +38,9 @@ class Watching {
   // Watches until stopped.
   void Run(std::stop_token stop);
 
+  // Reads without pauses from now on.
+  void Hurry() { hurries_ = true; }
+
   // Whether the first snapshot is complete.
   bool has_begun() const { return has_begun_; }
 
@@ -50,6 +53,7 @@ class Watching {
   History& history_;
   std::string resume_token_;
   std::atomic<bool> has_begun_ = false;
+  std::atomic<bool> hurries_ = false;
 };
 
 }  // namespace coder::faults

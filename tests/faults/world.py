@@ -1,5 +1,6 @@
 """The suite under test: real servers and services, the load upon them, and what the tables say."""
 
+import collections
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import threading
 import time
 
 from deploy.local import account, data_dir, event_log, ports, postgres, processes, services, suite
-from tests.faults import board, checker, proxy
+from tests.faults import board, checker, proxy, stream_order
 from tools.dev import places, say
 
 # A lease short enough that a killed provisioner's jobs end within a round.
@@ -20,8 +21,17 @@ CONVERGES_S = 10
 # The slow watch pauses after each message, so what waits for it takes it longer.
 _SLOW_CONVERGES_S = 60
 _STEP_S = 0.05
+# What JetStream may keep, and one who fills it.
+MAX_FILE = 192 << 20
+FILLER = "filler"
+_LOAD = {"writers": 4, "workspaces": 4, "pause_ms": 20}
+_CALM_LOAD = {"writers": 1, "workspaces": 4, "pause_ms": 2000}
 _API_2 = "coderd-api-2"
 _RELAY_2 = "pubsub-relay-2"
+
+# What a fault needs its suite to be: how many relays it has, that the log may go back, that it admits very many watches,
+# that little is written, because each event is sent as often as there are watches.
+Kind = collections.namedtuple("Kind", "relays sets_back crowded calm", defaults=(1, False, False, False))
 
 _TEMPLATE = {"start": {"delay_ms": 60, "log": ["one", "two"]},
              "stop": {"delay_ms": 30, "log": ["one"], "error": "this build fails", "fail_percent": 10}}
@@ -46,28 +56,33 @@ def wait_for(what, probe, timeout_s):
 class World:
     """Everything a fault may touch.  One thread drives it; another reads the load's history."""
 
-    def __init__(self, seed, set_back=False, relays=1, quiet=True):
+    def __init__(self, seed, kind=Kind(), quiet=True):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coder-faults-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.seed = seed
         data = data_dir.DataDir(self.folder / "data")
         data.prepare()
-        replicas = {_API_2: "coderd-api"} | ({_RELAY_2: "pubsub-relay"} if relays > 1 else {})
+        replicas = {_API_2: "coderd-api"} | ({_RELAY_2: "pubsub-relay"} if kind.relays > 1 else {})
         instances = {name: name for name in services.NAMES} | replicas
         self.boards = {name: board.Board(self.folder / f"{name}.board", service)
                        for name, service in instances.items()}
         self._environment = {name: {"CODER_FAILPOINTS": str(self.boards[name].path)} for name in instances}
-        lease = [f"--lease-duration={LEASE_S}s"]
+        of_api = [f"--lease-duration={LEASE_S}s"] + (["--max-watches-per-caller=30000"] if kind.crowded else [])
+        of_relay = [f"--stream-max-bytes={MAX_FILE // 3}"]
+        # Looked at whenever an instance is started.
+        self.flags = {"coderd-api": of_api, _API_2: of_api, "provisionerd": ["--slots=4"],
+                      "pubsub-relay": of_relay, _RELAY_2: of_relay}
         self.local = suite.Suite(data, provisioners=("echo",), engine_files=("/bin/false", "/dev/null"),
-                                 flags={"coderd-api": lease, _API_2: lease, "provisionerd": ["--slots=4"]},
-                                 replicas=replicas, environment=self._environment)
+                                 flags=self.flags, replicas=replicas, environment=self._environment)
         if quiet:
             say.step = lambda text: None
         self._lock = threading.Lock()
         self._load = None
         self._reader = None
-        self._set_back = set_back
+        self._kind = kind
+        self._is_ending = False
         self.checker = None
+        self.stream_order = stream_order.StreamOrder()
         self.begun = threading.Event()
         self.proxies = []
 
@@ -76,6 +91,8 @@ class World:
     def start(self):
         """Brings everything up, with the load upon it."""
         self.local.connect()
+        self.local.nats.max_file = MAX_FILE
+        self.local.nats.permissions[FILLER] = {"publish": ["$JS.API.STREAM.*.FILLER", FILLER], "subscribe": ["_INBOX.>"]}
         self.local.start_servers()
         self._put_proxies_between()
         self.wiring = self.local.start_services()
@@ -84,7 +101,7 @@ class World:
         member_token = self._make_member()
         self._push_template()
         member = self.query("SELECT id FROM users WHERE username = 'mia'")[0][0]
-        self.checker = checker.Checker(member=member, log_may_be_set_back=self._set_back)
+        self.checker = checker.Checker(member=member, log_may_be_set_back=self._kind.sets_back)
         self._start_load(member_token)
 
     def _put_proxies_between(self):
@@ -130,8 +147,8 @@ class World:
         template = self.query("SELECT id FROM templates")[0][0]
         apis = ",".join(self.local.api_address(name) for name in self.apis())
         settings = {"addresses": apis, "admin": self.local.data.api_token.read_text().strip(), "member": member_token,
-                    "owners": "admin,mia", "template": template, "seed": self.seed % 100000, "writers": 4,
-                    "workspaces": 4, "watchers": 3, "pause_ms": 20}
+                    "owners": "admin,mia", "template": template, "seed": self.seed % 100000, "watchers": 3,
+                    **(_CALM_LOAD if self._kind.calm else _LOAD)}
         self._load = subprocess.Popen([str(program), *(f"{name}={value}" for name, value in settings.items())],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -185,9 +202,12 @@ class World:
     def _psql(self, script, role, secret=None):
         url = f"postgres://{role}:{self.local.data.secret(secret or role)}@{ports.HOST}:" \
               f"{self.local.ports[postgres.NAME]}/{postgres.DATABASE}"
-        return subprocess.run([str(postgres.programs_dir() / "psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v",
-                               "ON_ERROR_STOP=1", "-d", url, "-c", script], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=30)
+        command = [str(postgres.programs_dir() / "psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", url,
+                   "-c", script]
+        try:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"{script}: no answer within 30 s") from late
 
     def query(self, sql, role=postgres.OWNER):
         """Rows of texts."""
@@ -225,6 +245,17 @@ class World:
                     raise
         raise AssertionError(f"{name} does not start:\n{self.local.processes.log_tail(name)}")
 
+    def supervise(self):
+        """Starts what has ended by itself, as whatever supervises services does; a crash is a violation."""
+        for name in self.local.instances:
+            if self.pid(name):
+                continue
+            status = self.local.processes.exit_status(name)
+            print(f"       {name} ended by itself with {status} and is started again", flush=True)
+            if status is None or status < 0:
+                self.blame(f"Alive: {name} ended with {status}")
+            self.restart(name)
+
     def start_server(self, name):
         """PostgreSQL or NATS, waiting until it answers."""
         {"nats": self.local.nats, postgres.NAME: self.local.postgres}[name].start()
@@ -238,6 +269,8 @@ class World:
         began = time.monotonic()
 
         def caught_up():
+            if not self._is_ending:
+                self.supervise()
             with self._lock:
                 return not self.checker.behind(truth, slow_too)
         try:
@@ -254,6 +287,11 @@ class World:
         except AssertionError:
             return None
 
+    def blame(self, text):
+        """Notes what somebody else has found, its promise's name first."""
+        with self._lock:
+            self.checker.note(text)
+
     def violations(self):
         """So far."""
         with self._lock:
@@ -268,6 +306,7 @@ class World:
         """Ends the writing, lets all builds end, and compares the whole history with the tables."""
         self._load.send_signal(signal.SIGUSR1)
         wait_for("the writers end", lambda: self.count("quiet"), 30)
+        self._is_ending = True
         # It would begin more, each minute.
         self.kill("autostart-scheduler")
         wait_for("every build ends", lambda: self.query(
