@@ -23,9 +23,13 @@ class Crowd:
         self._lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        suite.wait_for("the crowd watches", lambda: self._answer("ready"), 120)
 
     def __enter__(self):
+        try:
+            suite.wait_for("the crowd watches", lambda: self._answer("ready"), 240)
+        except AssertionError:
+            self._process.kill()
+            raise
         return self
 
     def __exit__(self, *_):

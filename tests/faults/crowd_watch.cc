@@ -102,7 +102,7 @@ class CrowdWatch::Stream : public grpc::ClientReadReactor<WatchAllWorkspaceBuild
   Stream(CrowdWatch& watch, const std::string& token) : watch_(watch) {
     context_.AddMetadata("authorization", absl::StrCat("Bearer ", watch.bearer_));
     request_.set_resume_token(token);
-    request_.mutable_bookmark_interval()->set_seconds(1);
+    request_.mutable_bookmark_interval()->set_seconds(5);
   }
 
   void Start(api::v1::WatchService::Stub& stub, std::shared_ptr<Stream> self) {
