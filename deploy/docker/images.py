@@ -79,11 +79,16 @@ def stage(folder):
     return folder
 
 
-def _build(docker, name, debian, context, registry):
+def context():
+    """The folder that `build` fills and builds from."""
+    return places.cache_dir() / "images" / platform.machine()
+
+
+def _build(docker, name, debian, folder, registry):
     say.step(f"building {reference(name, registry)}")
     described = [part for key, value in labels(name, debian).items() for part in ("--label", f"{key}={value}")]
     docker.run("build", "--quiet", "--target", name, "--build-arg", f"DEBIAN={debian}", "--file", HERE / "Dockerfile", *described,
-               "--tag", reference(name, registry), context)
+               "--tag", reference(name, registry), folder)
 
 
 def _packages_in(docker, image):
@@ -116,29 +121,29 @@ def _modules(program):
     return sbom.read_modules(told.stdout)
 
 
-def bill(docker, name, context, registry=REGISTRY):
+def bill(docker, name, folder, registry=REGISTRY):
     """What is in the image, as the text of an SBOM."""
     document = sbom.Document(f"{registry}/{name}", version(), _made())
     document.add_packages(_packages_in(docker, reference(name, registry)))
-    document.add_program(name, version(), (context / "programs" / name).read_bytes(), _built_with(name))
+    document.add_program(name, version(), (folder / "programs" / name).read_bytes(), _built_with(name))
     if name == "provisionerd":
-        for program, folder in _FOREIGN.items():
-            path = go_tools.program_path(folder)
-            document.add_program(program, go_tools.pinned_version(folder), path.read_bytes(), modules=_modules(path))
+        for program, tool in _FOREIGN.items():
+            path = go_tools.program_path(tool)
+            document.add_program(program, go_tools.pinned_version(tool), path.read_bytes(), modules=_modules(path))
     return document.text()
 
 
-def build(docker, names=None, registry=REGISTRY, output=None, save=False):
+def build(docker, names=None, registry=REGISTRY, output=None, save=False, optimized=True):
     """Builds the images; with `output` writes each one's SBOM there, and itself when `save`."""
     debian = base.ensure(docker)
-    bazel.build(["--config=opt", *(services.target(name) for name in services.NAMES)])
-    context = stage(places.cache_dir() / "images" / platform.machine())
+    bazel.build([*(["--config=opt"] if optimized else []), *services.build_targets()])
+    folder = stage(context())
     for name in names or services.NAMES:
-        _build(docker, name, debian, context, registry)
+        _build(docker, name, debian, folder, registry)
         if output is None:
             continue
         output.mkdir(parents=True, exist_ok=True)
-        (output / f"{name}.cdx.json").write_text(bill(docker, name, context, registry))
+        (output / f"{name}.cdx.json").write_text(bill(docker, name, folder, registry))
         if save:
             docker.run("save", "--output", output / f"{name}.tar", reference(name, registry))
 

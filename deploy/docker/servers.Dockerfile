@@ -36,3 +36,13 @@ WORKDIR /prometheus
 EXPOSE 9090
 ENTRYPOINT ["/usr/bin/prometheus"]
 CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
+
+# A machine with systemd, PostgreSQL and NATS, for the units of deploy/systemd. Credentials of units are mounted where
+# mounts are shared, which they are on a machine and not in a container.
+FROM ${DEBIAN} AS machine
+RUN apt-get update && apt-get install -y --no-install-recommends systemd systemd-sysv libnss-systemd postgresql-15 nats-server \
+    ca-certificates git tzdata libabsl20220623 libarchive13 libgrpc++1.51 libnats3.4 libpq5 libprometheus-cpp-core1.0 \
+    libprotobuf32 libre2-9 libsodium23 libssl3 libstdc++6 libyaml-cpp0.7 \
+  && rm -rf /var/lib/apt/lists/*
+STOPSIGNAL SIGRTMIN+3
+CMD ["sh", "-c", "mount --make-rshared / && exec /lib/systemd/systemd"]

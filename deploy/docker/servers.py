@@ -30,14 +30,22 @@ def ensure(docker):
     for image, name in usual().items():
         chosen[image] = image
         if not _is_here(docker, image):
+            say.note(f"{image} cannot be pulled")
             chosen[image] = f"coder-suite/{name}:debian"
             _make(docker, name, chosen[image])
     return chosen
 
 
+def machine(docker):
+    """The image of a machine with systemd."""
+    image = "coder-suite/machine:debian"
+    _make(docker, "machine", image)
+    return image
+
+
 def _make(docker, name, image):
     if docker.has_image(image):
         return
-    say.step(f"making {image} of Debian's packages, because the usual image cannot be pulled")
+    say.step(f"making {image} of Debian's packages")
     docker.run("build", "--quiet", "--target", name, "--build-arg", f"DEBIAN={base.ensure(docker)}", "--file",
                _HERE / "servers.Dockerfile", "--tag", image, _HERE)

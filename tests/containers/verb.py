@@ -5,10 +5,9 @@ import tempfile
 import traceback
 
 from deploy.docker import engine, images
-from deploy.local import services
 from tools.dev import bazel, say, work
 
-STORIES = ("images", "chart", "compose")
+STORIES = ("images", "chart", "compose", "systemd")
 
 
 def _play(name, docker, lists):
@@ -19,6 +18,9 @@ def _play(name, docker, lists):
     elif name == "chart":
         from tests.containers import chart_story
         chart_story.run(docker)
+    elif name == "systemd":
+        from tests.containers import systemd_story
+        systemd_story.run(docker, images.context())
     else:
         from tests.containers import compose_story
         compose_story.run(docker)
@@ -32,8 +34,7 @@ def run(arguments):
         raise say.Problem(f"there is no story {', '.join(sorted(unknown))}; there are {', '.join(STORIES)}")
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="coder-suite-lists-") as lists, engine.running() as docker:
-        images.build(docker, output=pathlib.Path(lists))
-        bazel.build(["--config=opt", *services.build_targets()])
+        images.build(docker, output=pathlib.Path(lists), optimized=not arguments.unoptimized)
         for name in wanted:
             try:
                 _play(name, docker, pathlib.Path(lists))
@@ -47,10 +48,12 @@ def run(arguments):
 def add_verbs(add, verbs):
     """Declares the verb; `add` makes one parser."""
     parser = add(verbs, "test-containers", run,
-                 "Builds the images and runs them for real, as root (some four minutes once built):\n"
+                 "Builds the images and runs them for real, as root (some six minutes once built):\n"
                  "  images   who they run as, what they carry, the list beside each\n"
                  "  chart    what the Helm chart's manifests say, as containers: users, read-only roots, memory, probes, grace;\n"
                  "           a workspace's life on it, and a rolling restart of every Deployment while builds go on\n"
-                 "  compose  deploy/compose from setup.sh to `down`, with a restart in between",
-                 "./dev test-containers", "./dev test-containers chart")
+                 "  compose  deploy/compose from setup.sh to `down`, with a restart in between\n"
+                 "  systemd  deploy/systemd on a machine with a systemd of its own",
+                 "./dev test-containers", "./dev test-containers chart --unoptimized")
+    parser.add_argument("--unoptimized", action="store_true", help="with the programs of `./dev build`: sooner there")
     parser.add_argument("stories", nargs="*", metavar="story", help=f"{', '.join(STORIES)} (default: all)")
