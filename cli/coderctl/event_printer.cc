@@ -40,6 +40,12 @@ absl::Time TimeOf(const WatchedBuildEvent& watched) {
                              : absl::InfinitePast();
 }
 
+// What an event says besides the state of its build.
+std::string Notice(const events::v1::BuildEvent& event) {
+  if (event.kind() != events::v1::BUILD_EVENT_KIND_AUTOSTOP_REMINDER) return "";
+  return absl::StrCat("  stops at ", FormatTime(event.deadline(), event.has_deadline()));
+}
+
 int64_t PositionOf(const std::string& token) {
   const auto decoded = events::DecodeResumeToken(token);
   return decoded.ok() ? decoded->position : 0;
@@ -120,7 +126,7 @@ void EventPrinter::PrintLine(const std::string& position, const events::v1::Buil
                        Printable(event.owner_name()), "/", Printable(event.workspace_name()), " #",
                        event.build_number(), "  ", TransitionName(event.transition()), "  ",
                        JobStatusName(event.job_status()), "  ", ReasonName(event.reason()))
-       << (event.error().empty() ? "" : "  " + Printable(event.error())) << "\n";
+       << (event.error().empty() ? "" : "  " + Printable(event.error())) << Notice(event) << "\n";
 }
 
 absl::StatusOr<std::string> TokenFile::Load() const {

@@ -55,6 +55,21 @@ struct Printed {
   EventPrinter printer;
 };
 
+TEST_CASE("a reminder says when the workspace stops") {
+  std::ostringstream out;
+  EventPrinter printer(OutputFormat::kTable, {}, out);
+  WatchAllWorkspaceBuildsResponse response = Batch(1, 2);
+  auto& event = *response.mutable_events(1)->mutable_event();
+  event.set_kind(events::v1::BUILD_EVENT_KIND_AUTOSTOP_REMINDER);
+  event.mutable_deadline()->set_seconds(kNoon + 1800);
+  REQUIRE(printer.Print(response).ok());
+  const std::string text = out.str();
+  // The second line's end, and nowhere else.
+  const std::string notice = "  stops at 2026-02-02 03:10:00 UTC\n";
+  REQUIRE(text.ends_with(notice));
+  CHECK(text.find("stops at") == text.size() - notice.size() + 2);
+}
+
 TEST_CASE("each event is one line, and the token is the batch's") {
   Printed printed({});
   CHECK_FALSE(printed.Take(Batch(1, 3)));
