@@ -30,9 +30,10 @@ struct DaemonHello {
   int slots = 1;
 };
 
-/// Who asks for a job and what it may be.
+/// Who asks for jobs and what they may be.
 struct AcquireTerms {
-  lifecycle::ProvisionerDaemonId daemon;
+  /// One for each job that may be taken; a daemon stands there once for each slot that waits.
+  std::vector<lifecycle::ProvisionerDaemonId> daemons;
   lifecycle::OrganizationId organization;
   std::vector<std::string> provisioners;
   Tags tags;
@@ -107,6 +108,8 @@ struct CompletedBuild {
 
 /// A job on its way to whoever now holds its lease.
 struct AcquiredJob {
+  /// Its place in AcquireTerms::daemons: who is to run it.
+  size_t place = 0;
   lifecycle::JobId id;
   lifecycle::LeaseToken token;
   lifecycle::OrganizationId organization;

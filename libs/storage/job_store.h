@@ -44,10 +44,11 @@ class JobStore {
   virtual absl::StatusOr<std::vector<lifecycle::ProvisionerDaemonId>> TouchDaemons(
       const std::vector<lifecycle::ProvisionerDaemonId>& daemons, clock::Deadline deadline) = 0;
 
-  /// Takes the first job of the queue that the terms admit, or nothing. Never waits for a job or
-  /// workspace that another transaction holds. Nothing under a revoked key.
-  virtual absl::StatusOr<std::optional<AcquiredJob>> AcquireJob(const AcquireTerms& terms,
-                                                                clock::Deadline deadline) = 0;
+  /// Takes the first jobs of the queue that the terms admit, in its order, at most one for each
+  /// place; none when nothing waits. Never waits for a job or workspace that another transaction
+  /// holds. Nothing under a revoked key.
+  virtual absl::StatusOr<std::vector<AcquiredJob>> AcquireJobs(const AcquireTerms& terms,
+                                                               clock::Deadline deadline) = 0;
 
   /// Returns a job that was never started to its place in the queue; canceled meanwhile, it ends
   /// canceled. LEASE_LOST.

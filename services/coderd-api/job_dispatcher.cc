@@ -45,7 +45,9 @@ void JobDispatcher::Withdraw(const JobReceiver& receiver) {
         answers.push_back(std::move(ticket.receiver));
         return true;
       });
-      if (waiting.current.receiver.get() == &receiver) waiting.current.withdrawn = true;
+      for (Ticket& ticket : waiting.current) {
+        if (ticket.receiver.get() == &receiver) ticket.withdrawn = true;
+      }
     }
   }
   for (const auto& answered : answers) answered->Withdrawn();
@@ -60,8 +62,8 @@ void JobDispatcher::Forget(const JobReceiver& receiver) {
       dropped.push_back(std::move(ticket.receiver));
       return true;
     });
-    if (waiting.current.receiver.get() == &receiver) {
-      dropped.push_back(std::move(waiting.current.receiver));
+    for (Ticket& ticket : waiting.current) {
+      if (ticket.receiver.get() == &receiver) dropped.push_back(std::move(ticket.receiver));
     }
   }
 }
@@ -128,47 +130,69 @@ void JobDispatcher::Serve(std::unique_lock<std::mutex>& lock, const JobDomain& d
     domains_.erase(domain);
     return;
   }
-  waiting.current = std::move(waiting.tickets.front());
-  waiting.tickets.pop_front();
+  waiting.current = TakeFront(waiting);
   waiting.busy = true;
   waiting.again = false;
-  const Ticket ticket = waiting.current;
+  const std::vector<Ticket> asked = waiting.current;
   lock.unlock();
-  const bool found = LookFor(domain, ticket);
+  const std::set<size_t> answered = LookFor(domain, asked);
   lock.lock();
   // The entry stays while it is busy.
   waiting.busy = false;
-  Ticket current = std::exchange(waiting.current, {});
-  const bool unanswered = !found && current.receiver != nullptr;
-  // At the end: should this daemon be what keeps jobs from it, the next look is for another.
-  if (unanswered && !current.withdrawn) waiting.tickets.push_back(current);
+  const std::vector<Ticket> current = std::exchange(waiting.current, {});
+  std::vector<std::shared_ptr<JobReceiver>> withdrawn;
+  for (size_t place = 0; place < current.size(); ++place) {
+    const Ticket& ticket = current[place];
+    if (answered.contains(place) || !ticket.receiver) continue;
+    // At the end: should this daemon be what keeps jobs from it, the next look is for another.
+    if (ticket.withdrawn) {
+      withdrawn.push_back(ticket.receiver);
+    } else {
+      waiting.tickets.push_back(ticket);
+    }
+  }
   if (waiting.tickets.empty()) {
     domains_.erase(domain);
-  } else if (found || waiting.again) {
+  } else if (!answered.empty() || waiting.again) {
     MarkDue(domain, waiting);
   }
-  if (unanswered && current.withdrawn) {
-    lock.unlock();
-    current.receiver->Withdrawn();
-    lock.lock();
-  }
+  if (withdrawn.empty()) return;
+  lock.unlock();
+  for (const auto& receiver : withdrawn) receiver->Withdrawn();
+  lock.lock();
 }
 
-bool JobDispatcher::LookFor(const JobDomain& domain, const Ticket& ticket) {
-  const auto job = store_.AcquireJob(
-      {ticket.daemon, domain.organization, domain.provisioners, domain.tags, options_.lease},
+std::vector<JobDispatcher::Ticket> JobDispatcher::TakeFront(Waiting& waiting) const {
+  std::vector<Ticket> front;
+  while (!waiting.tickets.empty() && front.size() < options_.batch) {
+    front.push_back(std::move(waiting.tickets.front()));
+    waiting.tickets.pop_front();
+  }
+  return front;
+}
+
+// The places of the tickets that got a job.
+std::set<size_t> JobDispatcher::LookFor(const JobDomain& domain,
+                                        const std::vector<Ticket>& tickets) {
+  std::vector<lifecycle::ProvisionerDaemonId> daemons;
+  for (const Ticket& ticket : tickets) daemons.push_back(ticket.daemon);
+  const auto jobs = store_.AcquireJobs(
+      {daemons, domain.organization, domain.provisioners, domain.tags, options_.lease},
       clock::Deadline::After(options_.query_timeout));
-  if (!job.ok()) {
-    log::Warn("look for a job", {{"error", job.status()}});
-    return false;
+  std::set<size_t> answered;
+  if (!jobs.ok()) {
+    log::Warn("look for jobs", {{"error", jobs.status()}});
+    return answered;
   }
-  if (!*job) return false;
-  if (ticket.receiver->Deliver(**job)) {
-    if (options_.on_delivered) options_.on_delivered(**job);
-  } else {
-    Release({(*job)->id, (*job)->token, (*job)->organization});
+  for (const storage::AcquiredJob& job : *jobs) {
+    answered.insert(job.place);
+    if (tickets[job.place].receiver->Deliver(job)) {
+      if (options_.on_delivered) options_.on_delivered(job);
+    } else {
+      Release({job.id, job.token, job.organization});
+    }
   }
-  return true;
+  return answered;
 }
 
 }  // namespace coder::api

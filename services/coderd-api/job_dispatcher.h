@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -40,14 +41,17 @@ struct JobDomain {
 };
 
 /// Gives jobs to waiting daemons, first come first served. The daemons of one domain are one query
-/// at a time however many slots wait; it is asked when the first of them starts to wait, when the
-/// queue is said to have grown, and at each backup poll. Thread-safe; calls return at once.
+/// at a time, for as many jobs as slots wait, up to a batch; it is asked when the first of them
+/// starts to wait, when the queue is said to have grown, and at each backup poll. Thread-safe;
+/// calls return at once.
 class JobDispatcher final : public server::Part {
  public:
   struct Options {
     /// For each job given out.
     absl::Duration lease = absl::Seconds(30);
     int threads = 2;
+    /// The most jobs that one query takes.
+    size_t batch = 16;
     /// Of one query.
     absl::Duration query_timeout = absl::Seconds(5);
     /// Told of every job that was delivered; may be empty.
@@ -90,8 +94,8 @@ class JobDispatcher final : public server::Part {
   };
   struct Waiting {
     std::deque<Ticket> tickets;
-    // The one being looked for, without its receiver once that is forgotten.
-    Ticket current;
+    // Those being looked for, without their receiver once that is forgotten.
+    std::vector<Ticket> current;
     bool busy = false;
     bool again = false;
     bool due = false;
@@ -99,7 +103,8 @@ class JobDispatcher final : public server::Part {
 
   void Run(std::stop_token stop);
   void Serve(std::unique_lock<std::mutex>& lock, const JobDomain& domain);
-  bool LookFor(const JobDomain& domain, const Ticket& ticket);
+  std::vector<Ticket> TakeFront(Waiting& waiting) const;
+  std::set<size_t> LookFor(const JobDomain& domain, const std::vector<Ticket>& tickets);
   void MarkDue(const JobDomain& domain, Waiting& waiting);
 
   storage::JobStore& store_;

@@ -33,8 +33,8 @@ class ExpiredJob : public storage::JobStore {
       const std::vector<lifecycle::ProvisionerDaemonId>&, clock::Deadline) override {
     return kUnused;
   }
-  absl::StatusOr<std::optional<storage::AcquiredJob>> AcquireJob(const storage::AcquireTerms&,
-                                                                 clock::Deadline) override {
+  absl::StatusOr<std::vector<storage::AcquiredJob>> AcquireJobs(const storage::AcquireTerms&,
+                                                                clock::Deadline) override {
     return kUnused;
   }
   absl::Status ReleaseJob(const storage::LeaseClaim&, clock::Deadline) override { return kUnused; }

@@ -51,18 +51,22 @@ TEST_CASE("many acquirers take each job once, in the order of the queue") {
   {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 8; ++t) {
-      threads.emplace_back([&] {
+      threads.emplace_back([&, t] {
+        AcquireTerms terms = f.terms;
+        terms.daemons.resize(t % 3 + 1, f.terms.daemons.front());
         absl::Time last = absl::InfinitePast();
         while (true) {
-          const auto job = f.store.AcquireJob(f.terms, Ample());
+          const auto jobs = f.store.AcquireJobs(terms, Ample());
           const std::lock_guard lock(mutex);
-          if (!job.ok() || !*job) {
-            ordered = ordered && job.ok();
+          if (!jobs.ok() || jobs->empty()) {
+            ordered = ordered && jobs.ok();
             return;
           }
-          taken.push_back((*job)->id);
-          ordered = ordered && (*job)->created_at >= last;
-          last = (*job)->created_at;
+          for (const AcquiredJob& job : *jobs) {
+            taken.push_back(job.id);
+            ordered = ordered && job.created_at >= last;
+            last = job.created_at;
+          }
         }
       });
     }
@@ -71,6 +75,51 @@ TEST_CASE("many acquirers take each job once, in the order of the queue") {
   CHECK(taken.size() == kJobs);
   CHECK(std::set<JobId>(taken.begin(), taken.end()).size() == kJobs);
   CHECK(f.world.Run("SELECT count(*) FROM outbox").Get<int64_t>(0, 0) == kJobs);
+}
+
+TEST_CASE("several places are served at once, in the order of queue and places") {
+  Fixture f;
+  const BuildId first = f.PendingBuild("first");
+  const BuildId second = f.PendingBuild("second");
+  const BuildId third = f.PendingBuild("third");
+  f.world.Run("INSERT INTO workspace_build_parameters VALUES ($1, 'size', '1'), ($2, 'size', '2')",
+              {first.ToString(), second.ToString()});
+  AcquireTerms terms = f.terms;
+  const auto other = f.RecordDaemon("other");
+  terms.daemons.push_back(other);
+  const auto jobs = f.store.AcquireJobs(terms, Ample());
+  REQUIRE_THAT(jobs, IsOk());
+  REQUIRE(jobs->size() == 2);
+  const BuildId expected[] = {first, second};
+  for (size_t i = 0; i < 2; ++i) {
+    const AcquiredJob& job = (*jobs)[i];
+    const auto& work = std::get<BuildWork>(job.work);
+    CHECK(job.place == i);
+    CHECK(work.build == expected[i]);
+    CHECK(work.parameters == std::vector<NamedValue>{{"size", std::to_string(i + 1)}});
+    CHECK(f.world.Run("SELECT worker_id FROM provisioner_jobs WHERE id = $1", {job.id.ToString()})
+              .Get<std::string>(0, 0) == terms.daemons[i].ToString());
+  }
+  CHECK(f.Events() == "RUNNING,RUNNING");
+  // What nobody had a place for is free.
+  const auto last = f.Acquire();
+  REQUIRE(last);
+  CHECK(std::get<BuildWork>(last->work).build == third);
+}
+
+TEST_CASE("a place under a revoked key stays empty, the others do not") {
+  Fixture f;
+  const auto revoked = f.terms.daemons.front();
+  f.world.Run("UPDATE provisioner_keys SET revoked_at = now()");
+  f.key = f.world.identities.AddProvisionerKey(auth::GenerateProvisionerKey().secret_hash,
+                                               f.world.organization, f.world.owner);
+  f.terms.daemons = {revoked, f.RecordDaemon("other")};
+  f.PendingBuild("first");
+  f.PendingBuild("second");
+  const auto jobs = f.store.AcquireJobs(f.terms, Ample());
+  REQUIRE_THAT(jobs, IsOk());
+  REQUIRE(jobs->size() == 1);
+  CHECK(jobs->front().place == 1);
 }
 
 TEST_CASE("a job whose workspace somebody else holds is passed over, not waited for") {
@@ -143,9 +192,9 @@ TEST_CASE("a revoked key brings no job and shows at the next touch") {
   f.PendingBuild("dev");
   f.world.Run("UPDATE provisioner_keys SET revoked_at = now()");
   CHECK_FALSE(f.Acquire());
-  const auto revoked = f.store.TouchDaemons({f.terms.daemon}, Ample());
+  const auto revoked = f.store.TouchDaemons(f.terms.daemons, Ample());
   REQUIRE_THAT(revoked, IsOk());
-  CHECK(*revoked == std::vector{f.terms.daemon});
+  CHECK(*revoked == f.terms.daemons);
   CHECK_THAT(
       f.store.RecordDaemon({f.world.organization, f.key, "new", "1", {"echo"}, {}, 1}, Ample()),
       StatusIs(absl::StatusCode::kPermissionDenied, "revoked"));

@@ -31,7 +31,7 @@ struct JobStoreFixture {
     key = world.identities.AddProvisionerKey(auth::GenerateProvisionerKey().secret_hash,
                                              world.organization, world.owner);
     terms = {
-        RecordDaemon("daemon", daemon_tags), world.organization, {"echo"}, daemon_tags, kLease};
+        {RecordDaemon("daemon", daemon_tags)}, world.organization, {"echo"}, daemon_tags, kLease};
   }
 
   lifecycle::ProvisionerDaemonId RecordDaemon(const std::string& name, const Tags& tags = {}) {
@@ -42,9 +42,10 @@ struct JobStoreFixture {
   }
 
   std::optional<AcquiredJob> Acquire() {
-    auto job = store.AcquireJob(terms, Ample());
-    REQUIRE_THAT(job, testing::IsOk());
-    return *std::move(job);
+    auto jobs = store.AcquireJobs(terms, Ample());
+    REQUIRE_THAT(jobs, testing::IsOk());
+    if (jobs->empty()) return std::nullopt;
+    return std::move(jobs->front());
   }
 
   lifecycle::BuildId PendingBuild(const std::string& name,

@@ -1,5 +1,8 @@
+#include <algorithm>
+#include <map>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/lifecycle/types.h"
 #include "libs/pg/transaction.h"
 #include "libs/status/status_macros.h"
@@ -30,17 +33,21 @@ constexpr char kTouchDaemons[] = R"sql(
   SELECT d.id FROM provisioner_daemons d JOIN provisioner_keys k ON k.id = d.key_id
   WHERE d.id = ANY($1::uuid[]) AND k.revoked_at IS NOT NULL)sql";
 
-// Walks the queue in its order and stops at the first job whose workspace and row are both free;
-// what lies behind it is not locked. OFFSET 0 keeps the walk from being merged with the locking.
+// Walks the queue in its order and stops when every place has a job whose workspace and row are
+// both free; what lies behind is not locked. OFFSET 0 keeps the walk from being merged with the
+// locking.
 constexpr char kAcquire[] = R"sql(
-  WITH picked AS (
+  WITH places AS (
+    SELECT n.daemon, n.place, row_number() OVER (ORDER BY n.place) AS number
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS n (daemon, place)
+    JOIN provisioner_daemons d ON d.id = n.daemon
+    JOIN provisioner_keys k ON k.id = d.key_id AND k.revoked_at IS NULL
+  ), picked AS (
     SELECT free.id
     FROM (
       SELECT j.id, j.type FROM provisioner_jobs j
       WHERE j.organization_id = $2 AND j.started_at IS NULL AND j.completed_at IS NULL
         AND j.provisioner = ANY($3::text[]) AND provisioner_tags_match($4::jsonb, j.tags)
-        AND EXISTS (SELECT FROM provisioner_daemons d JOIN provisioner_keys k ON k.id = d.key_id
-                    WHERE d.id = $1 AND k.revoked_at IS NULL)
       ORDER BY j.queue_at, j.id
       OFFSET 0
     ) waiting
@@ -55,22 +62,24 @@ constexpr char kAcquire[] = R"sql(
         AND (waiting.type <> 'workspace_build' OR workspace.id IS NOT NULL)
       FOR UPDATE SKIP LOCKED
     ) free
-    LIMIT 1
+    LIMIT (SELECT count(*) FROM places)
+  ), given AS (
+    SELECT id, row_number() OVER () AS number FROM picked
   )
   UPDATE provisioner_jobs j
-  SET started_at = clock_timestamp(), updated_at = clock_timestamp(), worker_id = $1,
+  SET started_at = clock_timestamp(), updated_at = clock_timestamp(), worker_id = p.daemon,
       lease_token = gen_random_uuid(), lease_expires_at = clock_timestamp() + $5::interval
-  FROM picked WHERE j.id = picked.id
-  RETURNING j.id, j.type, j.lease_token, j.organization_id, j.provisioner, j.created_at, j.started_at,
-    (SELECT encode(f.sha256, 'hex') FROM files f WHERE f.id = j.file_id) AS source_sha256)sql";
+  FROM given JOIN places p ON p.number = given.number WHERE j.id = given.id
+  RETURNING p.place, j.id, j.type, j.lease_token, j.organization_id, j.provisioner, j.created_at,
+    j.started_at, (SELECT encode(f.sha256, 'hex') FROM files f WHERE f.id = j.file_id) AS source_sha256)sql";
 
 constexpr char kImportWork[] = R"sql(
-  SELECT v.id, v.name, coalesce(t.name, '') AS template_name
+  SELECT v.job_id, v.id, v.name, coalesce(t.name, '') AS template_name
   FROM template_versions v LEFT JOIN templates t ON t.id = v.template_id
-  WHERE v.job_id = $1)sql";
+  WHERE v.job_id = ANY($1::uuid[]))sql";
 
 constexpr char kBuildWork[] = R"sql(
-  SELECT b.id, b.build_number, b.transition, b.reason, b.log_level = 'debug' AS debug,
+  SELECT b.job_id, b.id, b.build_number, b.transition, b.reason, b.log_level = 'debug' AS debug,
     w.id AS workspace_id, w.name AS workspace_name,
     u.id AS owner_id, u.username, u.name AS owner_name, u.email, u.site_roles,
     t.id AS template_id, t.name AS template_name, v.id AS version_id, v.name AS version_name,
@@ -81,48 +90,38 @@ constexpr char kBuildWork[] = R"sql(
   JOIN users u ON u.id = w.owner_id
   JOIN templates t ON t.id = w.template_id
   JOIN template_versions v ON v.id = b.template_version_id
-  WHERE b.job_id = $1)sql";
+  WHERE b.job_id = ANY($1::uuid[]))sql";
 
 constexpr char kVariables[] = R"sql(
-  SELECT v.name, v.sealed_value, v.sensitive FROM template_version_variables v
-  WHERE v.template_version_id = $1 AND v.sealed_value IS NOT NULL ORDER BY v.name)sql";
+  SELECT o.job_id, v.name, v.sealed_value, v.sensitive
+  FROM (SELECT job_id, template_version_id AS version_id FROM workspace_builds
+          WHERE job_id = ANY($1::uuid[])
+        UNION ALL
+        SELECT job_id, id FROM template_versions WHERE job_id = ANY($1::uuid[])) o
+  JOIN template_version_variables v ON v.template_version_id = o.version_id
+  WHERE v.sealed_value IS NOT NULL ORDER BY v.name)sql";
 
 constexpr char kParameters[] = R"sql(
-  SELECT name, value FROM workspace_build_parameters WHERE build_id = $1 ORDER BY name)sql";
+  SELECT b.job_id, p.name, p.value
+  FROM workspace_builds b JOIN workspace_build_parameters p ON p.build_id = b.id
+  WHERE b.job_id = ANY($1::uuid[]) ORDER BY p.name)sql";
 
 constexpr char kPreviousParameters[] = R"sql(
-  SELECT p.name, p.value
-  FROM workspace_build_parameters p JOIN workspace_builds b ON b.id = p.build_id
-  WHERE b.workspace_id = $1 AND b.build_number = $2 - 1 ORDER BY p.name)sql";
+  SELECT b.job_id, p.name, p.value
+  FROM workspace_builds b
+  JOIN workspace_builds before ON before.workspace_id = b.workspace_id
+    AND before.build_number = b.build_number - 1
+  JOIN workspace_build_parameters p ON p.build_id = before.id
+  WHERE b.job_id = ANY($1::uuid[]) ORDER BY p.name)sql";
 
-std::vector<NamedValue> NamedValuesOf(const pg::Result& rows) {
-  std::vector<NamedValue> values;
-  for (const auto row : rows) {
-    values.push_back({row.Get<std::string>("name"), row.Get<std::string>("value")});
-  }
-  return values;
+using JobsById = std::map<std::string, AcquiredJob*>;
+
+AcquiredJob& JobOf(const JobsById& jobs, const pg::Result::Row& row) {
+  return *jobs.at(row.Get<std::string>("job_id"));
 }
 
-std::vector<SealedVariable> VariablesOf(const pg::Result& rows) {
-  std::vector<SealedVariable> variables;
-  for (const auto row : rows) {
-    variables.push_back({row.Get<std::string>("name"), row.Get<pg::Bytea>("sealed_value").bytes,
-                         row.Get<bool>("sensitive")});
-  }
-  return variables;
-}
-
-absl::Status ReadImportWork(pg::Transaction& transaction, AcquiredJob& job) {
-  ASSIGN_OR_RETURN(const pg::Result rows, transaction.Execute(kImportWork, {job.id.ToString()}));
-  if (rows.empty()) return absl::InternalError("acquire job: import without a template version");
-  const auto row = rows[0];
-  ImportWork work{IdFromColumn<lifecycle::TemplateVersionId>(row.Get<std::string>("id")),
-                  row.Get<std::string>("name"), row.Get<std::string>("template_name")};
-  ASSIGN_OR_RETURN(const pg::Result variables,
-                   transaction.Execute(kVariables, {work.version.ToString()}));
-  job.variables = VariablesOf(variables);
-  job.work = std::move(work);
-  return absl::OkStatus();
+NamedValue NamedValueOf(const pg::Result::Row& row) {
+  return {row.Get<std::string>("name"), row.Get<std::string>("value")};
 }
 
 BuildWork BuildWorkOf(const pg::Result::Row& row) {
@@ -148,42 +147,75 @@ BuildWork BuildWorkOf(const pg::Result::Row& row) {
   return work;
 }
 
-absl::Status ReadBuildWork(pg::Transaction& transaction, AcquiredJob& job) {
-  ASSIGN_OR_RETURN(const pg::Result rows, transaction.Execute(kBuildWork, {job.id.ToString()}));
-  if (rows.empty()) return absl::InternalError("acquire job: build job without a build");
-  BuildWork work = BuildWorkOf(rows[0]);
-  pg::Pipeline values;
-  values.Add(kVariables, {work.version.ToString()});
-  values.Add(kParameters, {work.build.ToString()});
-  values.Add(kPreviousParameters, {work.workspace.ToString(), work.build_number});
-  ASSIGN_OR_RETURN(const std::vector<pg::Result> found, transaction.Execute(values));
-  job.variables = VariablesOf(found[0]);
-  work.parameters = NamedValuesOf(found[1]);
-  work.previous_parameters = NamedValuesOf(found[2]);
-  const lifecycle::BuildId build = work.build;
-  job.work = std::move(work);
-  return WriteBuildEvent(transaction, build, BuildEventKind::kStatusChanged);
+absl::Status ReadWork(pg::Transaction& transaction, const JobsById& jobs) {
+  std::vector<std::string> ids;
+  for (const auto& [id, job] : jobs) ids.push_back(id);
+  ASSIGN_OR_RETURN(const std::vector<pg::Result> found,
+                   transaction.Execute(pg::Pipeline()
+                                           .Add(kImportWork, {ids})
+                                           .Add(kBuildWork, {ids})
+                                           .Add(kVariables, {ids})
+                                           .Add(kParameters, {ids})
+                                           .Add(kPreviousParameters, {ids})));
+  for (const auto row : found[0]) {
+    JobOf(jobs, row).work =
+        ImportWork{IdFromColumn<lifecycle::TemplateVersionId>(row.Get<std::string>("id")),
+                   row.Get<std::string>("name"), row.Get<std::string>("template_name")};
+  }
+  for (const auto row : found[1]) JobOf(jobs, row).work = BuildWorkOf(row);
+  for (const auto row : found[2]) {
+    JobOf(jobs, row).variables.push_back({row.Get<std::string>("name"),
+                                          row.Get<pg::Bytea>("sealed_value").bytes,
+                                          row.Get<bool>("sensitive")});
+  }
+  for (const auto row : found[3]) {
+    std::get<BuildWork>(JobOf(jobs, row).work).parameters.push_back(NamedValueOf(row));
+  }
+  for (const auto row : found[4]) {
+    std::get<BuildWork>(JobOf(jobs, row).work).previous_parameters.push_back(NamedValueOf(row));
+  }
+  if (found[0].rows() + found[1].rows() == static_cast<int>(jobs.size())) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("acquire ", jobs.size(), " jobs: only ", found[0].rows(),
+                                          " have a template version and ", found[1].rows(),
+                                          " a build"));
 }
 
-absl::StatusOr<std::optional<AcquiredJob>> Acquire(pg::Transaction& transaction,
-                                                   const AcquireTerms& terms) {
-  ASSIGN_OR_RETURN(
-      const pg::Result rows,
-      transaction.Execute(kAcquire, {terms.daemon.ToString(), terms.organization.ToString(),
-                                     terms.provisioners, TagsToJson(terms.tags), terms.lease}));
-  if (rows.empty()) return std::nullopt;
-  const auto row = rows[0];
+AcquiredJob AcquiredJobOf(const pg::Result::Row& row) {
   AcquiredJob job;
+  job.place = static_cast<size_t>(row.Get<int64_t>("place")) - 1;
   job.id = IdFromColumn<JobId>(row.Get<std::string>("id"));
   job.token = IdFromColumn<lifecycle::LeaseToken>(row.Get<std::string>("lease_token"));
-  job.organization = terms.organization;
+  job.organization =
+      IdFromColumn<lifecycle::OrganizationId>(row.Get<std::string>("organization_id"));
   job.provisioner = row.Get<std::string>("provisioner");
   job.created_at = row.Get<absl::Time>("created_at");
   job.started_at = row.Get<absl::Time>("started_at");
   job.source_sha256 = row.Get<std::string>("source_sha256");
-  const bool is_build = row.Get<std::string>("type") == "workspace_build";
-  RETURN_IF_ERROR(is_build ? ReadBuildWork(transaction, job) : ReadImportWork(transaction, job));
   return job;
+}
+
+absl::StatusOr<std::vector<AcquiredJob>> Acquire(pg::Transaction& transaction,
+                                                 const AcquireTerms& terms) {
+  std::vector<std::string> daemons;
+  for (const ProvisionerDaemonId& daemon : terms.daemons) daemons.push_back(daemon.ToString());
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      transaction.Execute(kAcquire, {daemons, terms.organization.ToString(), terms.provisioners,
+                                     TagsToJson(terms.tags), terms.lease}));
+  std::vector<AcquiredJob> jobs;
+  for (const auto row : rows) jobs.push_back(AcquiredJobOf(row));
+  if (jobs.empty()) return jobs;
+  std::sort(jobs.begin(), jobs.end(),
+            [](const AcquiredJob& a, const AcquiredJob& b) { return a.place < b.place; });
+  JobsById by_id;
+  for (AcquiredJob& job : jobs) by_id.emplace(job.id.ToString(), &job);
+  RETURN_IF_ERROR(ReadWork(transaction, by_id));
+  std::vector<lifecycle::BuildId> builds;
+  for (const AcquiredJob& job : jobs) {
+    if (const auto* work = std::get_if<BuildWork>(&job.work)) builds.push_back(work->build);
+  }
+  RETURN_IF_ERROR(WriteBuildEvents(transaction, builds, BuildEventKind::kStatusChanged));
+  return jobs;
 }
 
 }  // namespace
@@ -215,8 +247,8 @@ absl::StatusOr<std::vector<ProvisionerDaemonId>> PgJobStore::TouchDaemons(
   return revoked;
 }
 
-absl::StatusOr<std::optional<AcquiredJob>> PgJobStore::AcquireJob(const AcquireTerms& terms,
-                                                                  clock::Deadline deadline) {
+absl::StatusOr<std::vector<AcquiredJob>> PgJobStore::AcquireJobs(const AcquireTerms& terms,
+                                                                 clock::Deadline deadline) {
   return pg::RunInTransaction(pool_, {.deadline = deadline}, [&](pg::Transaction& transaction) {
     return Acquire(transaction, terms);
   });

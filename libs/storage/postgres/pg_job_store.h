@@ -26,8 +26,8 @@ class PgJobStore final : public JobStore {
   absl::StatusOr<std::vector<lifecycle::ProvisionerDaemonId>> TouchDaemons(
       const std::vector<lifecycle::ProvisionerDaemonId>& daemons,
       clock::Deadline deadline) override;
-  absl::StatusOr<std::optional<AcquiredJob>> AcquireJob(const AcquireTerms& terms,
-                                                        clock::Deadline deadline) override;
+  absl::StatusOr<std::vector<AcquiredJob>> AcquireJobs(const AcquireTerms& terms,
+                                                       clock::Deadline deadline) override;
   absl::Status ReleaseJob(const LeaseClaim& claim, clock::Deadline deadline) override;
   absl::StatusOr<HeartbeatAnswer> Heartbeat(const LeaseClaim& claim, absl::Duration lease,
                                             clock::Deadline deadline) override;
