@@ -7,9 +7,10 @@ import unittest
 import urllib.request
 
 from deploy.grafana import dashboards
-from deploy.local import event_log, ports, processes, services
+from deploy.local import event_log, metrics, ports, processes, services
 from deploy.prometheus import rules
 from tests.e2e import harness
+from tools.dev import places
 
 _PROMTOOL = "/usr/bin/promtool"
 _MOST_IDLE_KIB = 40 * 1024
@@ -78,6 +79,10 @@ class OperationsTest(harness.SuiteTest):
         labels = set(re.findall(r"\b(grpc_\w+)(?:=|!|[,)])", queries))
         self.assertGreater(len(asked), 20)
         self.assertEqual(asked - served - labels, set())
+
+    def test_the_catalogue_of_metrics_is_what_the_services_serve(self):
+        page = (places.ROOT / metrics.PATH).read_text()
+        self.assertEqual(metrics.render_running(self.local), page, "run ./dev metrics --update")
 
     def test_an_idle_service_is_small(self):
         for name in services.NAMES:

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from deploy.docker import images
-from deploy.local import launcher
+from deploy.local import launcher, metrics
 from tests.bench import bench
 from tests.containers import verb as containers
 from tests.faults import verb as fault_suite
@@ -79,6 +79,10 @@ def _add_work(verbs):
     chart.add_argument("case", nargs="?", default="default", help="what to render (default: default)")
     chart.add_argument("--update", action="store_true", help="write instead of print")
     chart.add_argument("--keep-options", action="store_true", help="do not build the services to ask for their options")
+    catalogue = _verb(verbs, "metrics", metrics.run,
+                      "Starts a suite for a moment and prints the page of all metrics that its services serve.",
+                      "./dev metrics", "./dev metrics --update")
+    catalogue.add_argument("--update", action="store_true", help=f"write {metrics.PATH} instead of printing")
     clean = _verb(verbs, "clean", work.clean, "Deletes build outputs; pinned tools and the suite's data stay.",
                   "./dev clean", "./dev clean --cache")
     clean.add_argument("--cache", action="store_true", help="also the build cache that all checkouts of this user share")
