@@ -15,6 +15,7 @@ BENCHES = {
     "end-to-end": flowing.end_to_end,
     "relay-tax": flowing.relay_tax,
     "slow-watchers": flowing.slow_watchers,
+    "reconnect": flowing.reconnect,
     "replay": flowing.replay,
 }
 

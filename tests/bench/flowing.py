@@ -3,7 +3,7 @@
 import contextlib
 
 from deploy.local import ports, postgres
-from tests.bench import rig, stats
+from tests.bench import rig, stats, watching
 
 _RATE = 1000
 _STREAM_HEAD = "coderd_watch_ring_head_position"
@@ -185,3 +185,42 @@ def replay(options):
 
         options.pairs_of(ratio, ours, baseline)
     return [ratio]
+
+
+def reconnect(options):
+    """Seconds until 10,000 watches that resume at once, up to 100,000 events back, have caught up at an API that has
+    just started, by a bare gRPC server that opens as many streams; and what they ask of the database."""
+    watches, oldest, ring = options.size(10_000), options.size(100_000), 65_536
+    ratio = stats.Ratio("all caught up", "s", 3, 1.5, at_least=False)
+    asked = stats.Bound("database sessions taken when every token is in the ring", "", 100, 0)
+    connections = max(1, watches // 100)
+    storm = (f"--watches={watches}", f"--connections={connections}")
+    with rig.Rig() as local:
+        local.fill(oldest)
+        local.stop("pubsub-relay")
+        token = local.environment(token=True)
+
+        def caught_up(*arguments, environment=None):
+            with rig.Program("watch_client", *storm, *arguments, environment=environment) as client:
+                client.result()
+                return client.result()["seconds"]
+
+        def resume(furthest):
+            local.stop("coderd-api")
+            local.start("coderd-api")
+            local.await_metric("coderd-api", _STREAM_HEAD, oldest)
+            before = local.metric("coderd-api", "coderd_database_acquires_total")
+            took = caught_up(f"--address={local.address()}", f"--head={oldest}", f"--oldest={furthest}",
+                             environment=token)
+            return took, local.metric("coderd-api", "coderd_database_acquires_total") - before
+
+        def ours():
+            asked.add(resume(min(oldest, ring) // 2)[1])
+            return resume(oldest)[0]
+
+        def baseline():
+            with watching.RawServer(0) as server:
+                return caught_up(f"--address={server.address}", "--check=same", "--head=0", "--oldest=0")
+
+        options.pairs_of(ratio, ours, baseline)
+    return [ratio, asked]

@@ -4,9 +4,10 @@
 //
 // Reads M events on each stream, parses all of them and checks that each is the one that belongs
 // there. --check=dense: at its position, without a hole; --check=same: always the first.
-// --after=P: resumes after position P; --epoch=E. --stalled=S: so many streams more that never
-// read. --commits=FILE: compares the arrivals with the times write_events left there.
-// CODER_TOKEN is the bearer token.
+// --after=P: resumes after position P; --epoch=E. --head=H --oldest=A: the first stream resumes A
+// events before the head H, half of all no more than A/2N before it; each reads up to the head.
+// --stalled=S: so many streams more that never read. --commits=FILE: compares the arrivals with the
+// times write_events left there. CODER_TOKEN is the bearer token.
 //
 // Prints {"ready": N} when every stream got its first message, then the result as one line. With
 // --events=0, or --stay=1, it then waits for the end of its standard input.
@@ -39,11 +40,18 @@ namespace v1 = coder::api::v1;
 using Response = v1::WatchAllWorkspaceBuildsResponse;
 
 struct Terms {
-  int64_t events = 0;
   bool dense = true;
   bool keep_arrivals = false;
+  int64_t epoch = 1;
   v1::WatchAllWorkspaceBuildsRequest request;
   std::string token;
+};
+
+// What one stream is to read.
+struct Part {
+  // Negative: from now on.
+  int64_t after = -1;
+  int64_t events = 0;
 };
 
 // What all streams together have come to.
@@ -85,10 +93,18 @@ class Tally {
 
 class Stream : public grpc::ClientReadReactor<Response> {
  public:
-  Stream(v1::WatchService::Stub& stub, const Terms& terms, Tally& tally, int64_t after, bool reads)
-      : terms_(terms), tally_(tally), position_(after), reads_(reads) {
+  Stream(v1::WatchService::Stub& stub, const Terms& terms, Tally& tally, Part part, bool reads)
+      : terms_(terms),
+        tally_(tally),
+        events_wanted_(part.events),
+        position_(part.after),
+        reads_(reads),
+        request_(terms.request) {
     if (!terms.token.empty()) context_.AddMetadata("authorization", "Bearer " + terms.token);
-    stub.async()->WatchAllWorkspaceBuilds(&context_, &terms.request, this);
+    if (part.after >= 0 && terms.dense) {
+      request_.set_resume_token(events::EncodeResumeToken(TokenAfter(terms.epoch, part.after)));
+    }
+    stub.async()->WatchAllWorkspaceBuilds(&context_, &request_, this);
     // Held open for the cancel from outside.
     AddHold();
     StartRead(&response_);
@@ -101,6 +117,7 @@ class Stream : public grpc::ClientReadReactor<Response> {
     if (!is_ready_) {
       is_ready_ = true;
       tally_.Ready();
+      if (events_wanted_ == 0) tally_.Complete();
     }
     for (const auto& watched : response_.events()) Take(watched);
     if (is_complete_ || !reads_) return;
@@ -141,18 +158,20 @@ class Stream : public grpc::ClientReadReactor<Response> {
     position_ = watched.position();
     ++events_;
     if (terms_.keep_arrivals) arrivals_.push_back(absl::ToUnixNanos(clock_.Now()));
-    if (events_ != terms_.events) return;
+    if (events_ != events_wanted_) return;
     is_complete_ = true;
     tally_.Complete();
   }
 
   const Terms& terms_;
   Tally& tally_;
+  const int64_t events_wanted_;
   const clock::SystemClock clock_;
   grpc::ClientContext context_;
   Response response_;
   int64_t position_;
   const bool reads_;
+  v1::WatchAllWorkspaceBuildsRequest request_;
   int64_t messages_ = 0;
   int64_t events_ = 0;
   bool is_ready_ = false;
@@ -176,6 +195,15 @@ std::vector<std::unique_ptr<v1::WatchService::Stub>> Connect(const std::string& 
         grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments)));
   }
   return stubs;
+}
+
+// The parts of streams that left at different times: stream `i` of `watches` is behind by
+// oldest * (1/u - 1) / (2 * watches - 1) events, where u runs evenly from 0 to 1.
+Part PartOf(int64_t i, int64_t watches, int64_t head, int64_t oldest) {
+  const double u = (static_cast<double>(i) + 0.5) / static_cast<double>(watches);
+  const double share = (1 / u - 1) / (2 * static_cast<double>(watches) - 1);
+  const auto behind = static_cast<int64_t>(share * static_cast<double>(oldest));
+  return {.after = head - behind, .events = behind};
 }
 
 double Percentile(const std::vector<double>& sorted, double share) {
@@ -214,34 +242,33 @@ int Run(const Arguments& arguments) {
   const clock::SystemClock clock;
   const int64_t watches = arguments.Number("watches", 1);
   const int64_t stalled = arguments.Number("stalled");
-  const int64_t after = arguments.Number("after", -1);
   const std::string commits = arguments.Text("commits");
-  Terms terms{.events = arguments.Number("events"),
-              .dense = arguments.Text("check", "dense") == "dense",
-              .keep_arrivals = !commits.empty()};
+  const int64_t oldest = arguments.Number("oldest", -1);
+  const Part same{.after = arguments.Number("after", -1), .events = arguments.Number("events")};
+  Terms terms{.dense = arguments.Text("check", "dense") == "dense",
+              .keep_arrivals = !commits.empty(),
+              .epoch = arguments.Number("epoch", 1)};
   if (const char* token = std::getenv("CODER_TOKEN")) terms.token = token;
   // Quiet streams are to stay quiet while they are measured.
   terms.request.mutable_bookmark_interval()->set_seconds(arguments.Number("bookmark", 600));
-  if (after >= 0 && terms.dense) {
-    terms.request.set_resume_token(
-        events::EncodeResumeToken(TokenAfter(arguments.Number("epoch", 1), after)));
-  }
   const auto stubs = Connect(arguments.Text("address"), arguments.Number("connections", 1));
   Tally tally;
   const absl::Duration began = clock.MonotonicNow();
   std::vector<std::unique_ptr<Stream>> streams;
   for (int64_t i = 0; i < watches + stalled; ++i) {
+    const Part part = oldest < 0 ? same : PartOf(i, watches, arguments.Number("head"), oldest);
     streams.push_back(
-        std::make_unique<Stream>(*stubs[i % stubs.size()], terms, tally, after, i < watches));
+        std::make_unique<Stream>(*stubs[i % stubs.size()], terms, tally, part, i < watches));
   }
   bool good = tally.AwaitReady(watches + stalled);
   const absl::Duration ready = clock.MonotonicNow() - began;
   std::printf("{\"ready\": %lld, \"seconds\": %.6f}\n", static_cast<long long>(watches),
               absl::ToDoubleSeconds(ready));
   std::fflush(stdout);
-  if (terms.events > 0) good = good && tally.AwaitComplete(watches);
+  const bool is_endless = oldest < 0 && same.events == 0;
+  if (!is_endless) good = good && tally.AwaitComplete(watches);
   const absl::Duration took = clock.MonotonicNow() - began;
-  if (terms.events == 0 || arguments.Number("stay") != 0 || !commits.empty()) AwaitEndOfInput();
+  if (is_endless || arguments.Number("stay") != 0 || !commits.empty()) AwaitEndOfInput();
   for (const auto& stream : streams) stream->End();
   if (!good) {
     std::fprintf(stderr, "watch_client: %s\n", tally.failure().c_str());
@@ -254,7 +281,7 @@ int Run(const Arguments& arguments) {
     messages += stream->messages();
   }
   std::vector<double> delays;
-  if (!commits.empty()) delays = Delays(commits, streams, terms.events);
+  if (!commits.empty()) delays = Delays(commits, streams, same.events);
   std::printf(
       "{\"events\": %lld, \"messages\": %lld, \"seconds\": %.6f, \"p50\": %.6f, \"p99\": %.6f}\n",
       static_cast<long long>(events), static_cast<long long>(messages), absl::ToDoubleSeconds(took),
