@@ -2,7 +2,7 @@
 
 import os
 
-from tests.bench import flowing, relaying, report, rig, watching
+from tests.bench import flowing, relaying, report, rig, scheduling, watching
 from tools.dev import say
 
 # In the order of docs/benchmarks.md.
@@ -17,6 +17,11 @@ BENCHES = {
     "slow-watchers": flowing.slow_watchers,
     "reconnect": flowing.reconnect,
     "replay": flowing.replay,
+    "cron": scheduling.cron,
+    "herd": scheduling.herd,
+    "herd-harm": scheduling.herd_harm,
+    "builds": scheduling.builds,
+    "schedules": scheduling.schedules,
 }
 
 

@@ -9,11 +9,13 @@ import tempfile
 import time
 import urllib.request
 
-from deploy.local import data_dir, ports, postgres, suite
+from deploy.local import data_dir, ports, postgres, services, suite
 from tools.dev import bazel, places, say
 
-PROGRAMS = ["write_events", "raw_stream", "raw_watch_server", "watch_client", "raw_chain", "write_builds"]
-_SERVICES = ["//services/coderd-api:coderd-api", "//services/pubsub-relay:pubsub-relay", "//cli/coderctl:coderctl"]
+PROGRAMS = ["write_events", "raw_stream", "raw_watch_server", "watch_client", "raw_chain", "write_builds", "cron_rate",
+            "workspace_herd", "api_calls"]
+_SERVICES = [*(services.target(name) for name in ("coderd-api", "pubsub-relay", "autostart-scheduler")),
+             "//cli/coderctl:coderctl"]
 _TICKS = os.sysconf("SC_CLK_TCK")
 # So that all watches can be one caller's.
 _API_FLAGS = ("--max-watches=20000", "--max-watches-per-caller=20000")
@@ -96,7 +98,7 @@ class Rig:
         try:
             self.suite.connect()
             self.suite.start_servers()
-            self._wiring = self.suite.prepare_services()
+            self.wiring = self.suite.prepare_services()
             self.start("coderd-api")
             account = self.suite.account()
             account.log_in()
@@ -115,7 +117,7 @@ class Rig:
         """Starts one service, with other options than the rig's when given, and waits until it is ready."""
         if flags is not None:
             self._flags[name] = (*(_API_FLAGS if name == "coderd-api" else ()), *flags)
-        self.suite.start_service(name, self._wiring)
+        self.suite.start_service(name, self.wiring)
 
     def stop(self, name):
         """Stops one service."""
