@@ -94,11 +94,10 @@ TEST_CASE("a build that a rule asked for says when that was due, at both ends") 
     due = absl::UnixEpoch() + (reason == "autostart" ? schedule::SpreadOffset(id, absl::Hours(1))
                                                      : absl::ZeroDuration());
   }
-  const auto acquired = f.store.AcquireJob(f.terms, Ample());
-  REQUIRE_THAT(acquired, IsOk());
-  REQUIRE(*acquired);
-  CHECK(std::get<BuildWork>((*acquired)->work).due_at == due);
-  const LeaseClaim claim = f.ClaimOf(**acquired);
+  const auto acquired = f.Acquire();
+  REQUIRE(acquired);
+  CHECK(std::get<BuildWork>(acquired->work).due_at == due);
+  const LeaseClaim claim = f.ClaimOf(*acquired);
   const auto completed = f.store.CompleteBuild(claim, {}, {}, Ample());
   REQUIRE_THAT(completed, IsOk());
   REQUIRE(*completed);
