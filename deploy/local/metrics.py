@@ -78,8 +78,7 @@ def _render_new():
     folder.chmod(0o755)
     # All serve gRPC, as they do where their health is asked for.
     flags = {name: [f"--grpc-port-file={name}.port"] for name in services.NAMES}
-    local = suite.Suite(data_dir.DataDir(folder / "data"), provisioners=("echo",),
-                        engine_files=("/bin/false", "/dev/null"), flags=flags)
+    local = suite.Suite(data_dir.DataDir(folder / "data"), flags=flags)
     try:
         local.up()
         return render_running(local)
