@@ -10,10 +10,12 @@
 namespace coder::sim {
 namespace {
 
-// The first of `seeds` runs that breaks one of the promises named; -1 when none does.
-int64_t FirstToMiss(const Omissions& omissions, const std::string& validators, int64_t seeds) {
+// The first of `seeds` runs, from `first` on, that breaks one of the promises named; -1 when none
+// does.
+int64_t FirstToMiss(const Omissions& omissions, const std::string& validators, int64_t seeds,
+                    int64_t first = 0) {
   log::SetLevel(log::Level::kOff);
-  for (int64_t seed = 0; seed < seeds; ++seed) {
+  for (int64_t seed = first; seed < first + seeds; ++seed) {
     for (const std::string& violation :
          RunSeed(static_cast<uint64_t>(seed), omissions).violations) {
       const std::string validator = violation.substr(0, violation.find(':'));
@@ -40,7 +42,8 @@ TEST_CASE("relays that do not see the database go back are found out") {
 }
 
 TEST_CASE("relays that compare across sessions are found out") {
-  CHECK(FirstToMiss({.sessions = true}, "Epoch OnlyCommitted", 1500) >= 0);
+  // A restore has to fall between two statements: seldom, and not long after this seed.
+  CHECK(FirstToMiss({.sessions = true}, "Epoch OnlyCommitted TypedEndings", 2000, 620) >= 0);
 }
 
 TEST_CASE("the fence keeps doubles out of the stream, and no promise rests on it") {
