@@ -143,7 +143,9 @@ TEST_CASE("a closed output keeps the token before what was not written") {
 }
 
 TEST_CASE("a token file keeps the last token over runs") {
-  const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/token";
+  const char* const folder = std::getenv("TEST_TMPDIR");
+  REQUIRE(folder);
+  const std::string path = std::string(folder) + "/token";
   std::filesystem::remove(path);
   CHECK(TokenFile(path).Load()->empty());
   REQUIRE(TokenFile(path).Save("first").ok());
