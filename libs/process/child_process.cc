@@ -141,6 +141,7 @@ class Run {
   pid_t guard_ = -1;
   SteadyTime timeout_at_ = SteadyTime::max();
   SteadyTime kill_at_ = SteadyTime::max();
+  bool is_paused_ = false;
   ChildExit exit_;
 };
 
@@ -256,6 +257,10 @@ void Run::DrainRest() {
 }
 
 void Run::Escalate() {
+  if (stop_.pause && stop_.pause->is_on() != is_paused_) {
+    is_paused_ = !is_paused_;
+    Order(is_paused_ ? GuardOrder::kPause : GuardOrder::kGoOn);
+  }
   const SteadyTime now = std::chrono::steady_clock::now();
   if (now >= timeout_at_) exit_.timed_out = true;
   if ((stop_.interrupt.stop_requested() || exit_.timed_out) && !exit_.interrupted) {
@@ -291,6 +296,7 @@ void Run::WaitForReport() {
   };
   const std::stop_callback on_interrupt(stop_.interrupt, wake);
   const std::stop_callback on_kill(stop_.kill, wake);
+  const Pause::Listener on_pause(stop_.pause, wake);
   while (true) {
     Escalate();
     std::array<pollfd, 4> fds = {pollfd{report_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0},

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "libs/process/line_splitter.h"
+#include "libs/process/pause.h"
 
 namespace coder::process {
 
@@ -61,6 +62,9 @@ struct ChildExit {
 struct ChildStop {
   std::stop_token interrupt;
   std::stop_token kill;
+  // Stops the child's group (SIGSTOP) while it is on; time limits go on, and a kill ends a stopped
+  // child too. Null: never. Outlives the run.
+  Pause* pause = nullptr;
 };
 
 // Runs the child in a session of its own below a guard process, and blocks until it has ended, its

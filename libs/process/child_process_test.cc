@@ -116,6 +116,58 @@ TEST_CASE("a kill does not wait for the grace") {
   CHECK(exit->signal == SIGKILL);
 }
 
+// The state of a process as /proc tells it, "T" when it is stopped.
+std::string StateOf(const std::string& pid) {
+  std::ifstream stat("/proc/" + pid + "/stat");
+  std::string number, name, state;
+  stat >> number >> name >> state;
+  return state;
+}
+
+TEST_CASE("a paused child stands still until it may go on") {
+  Captured captured;
+  Pause pause;
+  ChildSpec spec = Shell("sleep 1000 & echo $$ $!; trap 'kill $!; exit 5' TERM; wait", captured);
+  std::vector<std::string> states;
+  std::jthread other;
+  spec.on_stdout_line = [&](std::string_view line) {
+    captured.out.emplace_back(line);
+    other = std::jthread([&, both = std::string(line)] {
+      const std::string shell = both.substr(0, both.find(' '));
+      const std::string sleeper = both.substr(both.find(' ') + 1);
+      pause.Set(true);
+      while (StateOf(shell) != "T" || StateOf(sleeper) != "T") std::this_thread::yield();
+      ::kill(std::stoi(shell), SIGTERM);
+      states.push_back(StateOf(shell));
+      pause.Set(false);
+    });
+  };
+  auto exit = RunChild(spec, {{}, {}, &pause});
+  other.join();
+  REQUIRE(exit.ok());
+  CHECK(states == std::vector<std::string>{"T"});
+  CHECK(exit->exit_code == 5);
+}
+
+TEST_CASE("a kill ends a paused child") {
+  Captured captured;
+  Pause pause;
+  std::stop_source kill;
+  ChildSpec spec = Shell("echo $$; sleep 1000", captured);
+  std::jthread other;
+  spec.on_stdout_line = [&](std::string_view line) {
+    other = std::jthread([&, shell = std::string(line)] {
+      pause.Set(true);
+      while (StateOf(shell) != "T") std::this_thread::yield();
+      kill.request_stop();
+    });
+  };
+  auto exit = RunChild(spec, {{}, kill.get_token(), &pause});
+  other.join();
+  REQUIRE(exit.ok());
+  CHECK(exit->killed);
+}
+
 TEST_CASE("a stop from another thread ends the child") {
   Captured captured;
   std::stop_source interrupt;

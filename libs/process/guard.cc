@@ -84,8 +84,21 @@ class Guard {
       EndAll(SteadyTime::max());
       ::_exit(0);
     }
-    const bool kill = order == static_cast<char>(GuardOrder::kKill);
-    ::kill(-child_, kill ? SIGKILL : SIGINT);
+    ::kill(-child_, SignalFor(static_cast<GuardOrder>(order)));
+  }
+
+  static int SignalFor(GuardOrder order) {
+    switch (order) {
+      case GuardOrder::kInterrupt:
+        return SIGINT;
+      case GuardOrder::kPause:
+        return SIGSTOP;
+      case GuardOrder::kGoOn:
+        return SIGCONT;
+      case GuardOrder::kKill:
+        break;
+    }
+    return SIGKILL;
   }
 
   // False once there is no child at all.

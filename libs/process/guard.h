@@ -27,7 +27,7 @@ struct GuardFailure {
   int error;
 };
 
-enum class GuardOrder : char { kInterrupt = 'i', kKill = 'k' };
+enum class GuardOrder : char { kInterrupt = 'i', kKill = 'k', kPause = 'p', kGoOn = 'g' };
 
 struct GuardReport {
   // Of the child, as waitpid gives it.

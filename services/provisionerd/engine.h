@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "libs/process/pause.h"
 
 namespace coder::provisionerd {
 
@@ -38,6 +39,9 @@ struct EngineContext {
   std::stop_token interrupt;
   // Asks the engine to end at once.
   std::stop_token kill;
+  // While it is on the engine changes nothing: nobody knows whether the lease still holds. Null:
+  // never. One without effects on the world may go on.
+  process::Pause* pause = nullptr;
   // An existing directory that only this job uses (mode 0700), beside the template's; the caller
   // removes it. At most 60 bytes long, because providers put sockets below it.
   std::string work_dir;

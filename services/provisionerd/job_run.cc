@@ -103,6 +103,7 @@ class JobRun {
     context.log = [this](const EngineLogLine& line) { logs_.Add(line); };
     context.interrupt = keeper_.interrupt();
     context.kill = keeper_.kill();
+    context.pause = &keeper_.pause();
     context.work_dir = directory.work_dir();
     if (std::holds_alternative<ImportRequest>(job_.work)) {
       return Import(*engine->second, context, directory.template_dir());

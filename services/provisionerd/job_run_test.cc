@@ -225,31 +225,72 @@ TEST_CASE("a cancel interrupts but does not kill") {
   CHECK_FALSE(keeper.kill().stop_requested());
 }
 
-TEST_CASE("the engine is killed before the server may think the lease expired") {
-  KeeperFixture fixture;
-  fixture.client.heartbeat = absl::UnavailableError("cut off");
-  LeaseKeeper keeper(fixture.client, fixture.clock, fixture.lease, absl::Seconds(30),
-                     fixture.clock.MonotonicNow());
-  fixture.clock.AwaitWaiters(1);
-  fixture.clock.Advance(absl::Seconds(10));
-  fixture.client.AwaitHeartbeats(1);
-  for (int second = 11; second < 25; ++second) {
-    fixture.clock.AwaitWaiters(1);
-    CHECK_FALSE(keeper.kill().stop_requested());
-    fixture.clock.Advance(absl::Seconds(1));
+// A keeper whose heartbeats have not got through until the engine is paused.
+struct CutOffFixture : KeeperFixture {
+  CutOffFixture() {
+    client.heartbeat = absl::UnavailableError("cut off");
+    Pass(absl::Seconds(10));
+    for (int second = 11; second <= 25; ++second) {
+      CHECK_FALSE(keeper.pause().is_on());
+      Pass(absl::Seconds(1));
+    }
   }
-  fixture.clock.AwaitWaiters(1);
-  CHECK_FALSE(keeper.kill().stop_requested());
-  std::mutex mutex;
-  std::condition_variable killed;
-  const std::stop_callback on_kill(keeper.kill(), [&] {
-    const std::lock_guard lock(mutex);
-    killed.notify_all();
-  });
-  std::unique_lock lock(mutex);
+  // To the next heartbeat and its answer.
+  void Pass(absl::Duration time) {
+    clock.AwaitWaiters(1);
+    clock.Advance(time);
+    client.AwaitHeartbeats(++beats);
+    clock.AwaitWaiters(1);
+  }
+  void Answer(absl::Status status) {
+    const std::lock_guard lock(client.mutex);
+    client.heartbeat = std::move(status);
+  }
+  void AwaitKill() {
+    std::mutex mutex;
+    std::condition_variable killed;
+    const std::stop_callback on_kill(keeper.kill(), [&] {
+      const std::lock_guard lock(mutex);
+      killed.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    killed.wait(lock, [&] { return keeper.kill().stop_requested(); });
+  }
+
+  int beats = 0;
+  LeaseKeeper keeper{client, clock, lease, absl::Seconds(30), clock.MonotonicNow()};
+};
+
+TEST_CASE("the engine is paused before the server may think the lease expired") {
+  CutOffFixture fixture;
+  CHECK(fixture.keeper.pause().is_on());
+  CHECK_FALSE(fixture.keeper.kill().stop_requested());
+  CHECK(fixture.keeper.cause() == StopCause::kNone);
+}
+
+TEST_CASE("a paused engine goes on when the lease still holds after an outage") {
+  CutOffFixture fixture;
+  for (int second = 26; second < 120; ++second) fixture.Pass(absl::Seconds(1));
+  CHECK(fixture.keeper.pause().is_on());
+  fixture.Answer(absl::OkStatus());
+  fixture.Pass(absl::Seconds(1));
+  CHECK_FALSE(fixture.keeper.pause().is_on());
+  CHECK_FALSE(fixture.keeper.kill().stop_requested());
+}
+
+TEST_CASE("a paused engine is killed when the lease was given to another") {
+  CutOffFixture fixture;
+  fixture.Answer(absl::FailedPreconditionError("lost"));
   fixture.clock.Advance(absl::Seconds(1));
-  killed.wait(lock, [&] { return keeper.kill().stop_requested(); });
-  CHECK(keeper.cause() == StopCause::kLeaseLost);
+  fixture.AwaitKill();
+  CHECK(fixture.keeper.cause() == StopCause::kLeaseLost);
+}
+
+TEST_CASE("a paused engine is killed when nobody can be asked for ten minutes") {
+  CutOffFixture fixture;
+  fixture.clock.Advance(absl::Minutes(10));
+  fixture.AwaitKill();
+  CHECK(fixture.keeper.cause() == StopCause::kLeaseLost);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@ namespace coder::provisionerd {
 namespace {
 
 constexpr absl::Duration kRetry = absl::Seconds(1);
+// An outage of this length does not end jobs; the server ends none for it either.
+constexpr absl::Duration kLongestPause = absl::Minutes(10);
 
 }  // namespace
 
@@ -49,6 +51,10 @@ absl::Duration LeaseKeeper::Beat() {
   if (answer.ok()) {
     lease_duration_ = answer->lease_duration;
     holds_until_ = sent + lease_duration_;
+    if (pause_.is_on()) {
+      log::Info("the lease still holds; the engine goes on", {{"job_id", lease_.job_id}});
+      pause_.Set(false);
+    }
     if (answer->cancel_requested) {
       Raise(StopCause::kCancel);
       interrupt_.request_stop();
@@ -67,15 +73,22 @@ void LeaseKeeper::Run(std::stop_token stop) {
   absl::Duration next = holds_until_ - lease_duration_ * 2 / 3;
   while (cause() != StopCause::kLeaseLost) {
     const absl::Duration last_moment = holds_until_ - lease_duration_ / 6;
-    if (!clock_.WaitUntil(std::min(next, last_moment), stop)) return;
-    if (clock_.MonotonicNow() >= last_moment) {
-      log::Warn("no heartbeat got through within the lease; stopping the engine",
-                {{"job_id", lease_.job_id}});
-      Lose();
-      return;
-    }
-    next = Beat();
+    if (!clock_.WaitUntil(pause_.is_on() ? next : std::min(next, last_moment), stop)) return;
+    if (clock_.MonotonicNow() >= last_moment) Doubt();
+    if (cause() != StopCause::kLeaseLost) next = Beat();
   }
+}
+
+void LeaseKeeper::Doubt() {
+  if (clock_.MonotonicNow() >= holds_until_ + kLongestPause) {
+    log::Warn("no heartbeat got through for too long; stopping the engine",
+              {{"job_id", lease_.job_id}});
+    return Lose();
+  }
+  if (pause_.is_on()) return;
+  log::Warn("no heartbeat got through within the lease; the engine stands still until one does",
+            {{"job_id", lease_.job_id}});
+  pause_.Set(true);
 }
 
 }  // namespace coder::provisionerd

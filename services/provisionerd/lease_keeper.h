@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "libs/clock/clock.h"
+#include "libs/process/pause.h"
 #include "services/provisionerd/job_client.h"
 
 namespace coder::provisionerd {
@@ -16,13 +17,14 @@ enum class StopCause {
   kDrain,
   /// Somebody canceled the job.
   kCancel,
-  /// The lease is lost, or would be before the next heartbeat could renew it.
+  /// The lease is lost, or nobody could be asked about it for too long.
   kLeaseLost,
 };
 
 /// Renews one job's lease from its own thread, and stops the engine when the job is canceled or the
-/// lease cannot be kept. The engine is killed a sixth of the lease before the server may think it
-/// expired, by this machine's monotonic clock, so that two engines never work on one workspace.
+/// lease cannot be kept. A sixth of the lease before the server may think it expired, by this
+/// machine's monotonic clock, the engine is paused, so that two never work on one workspace: a
+/// heartbeat that gets through after an outage lets it go on, a refused one ends it.
 class LeaseKeeper {
  public:
   /// Starts renewing. `acquired_at` is the monotonic time at or before the job was handed out. Both
@@ -38,6 +40,8 @@ class LeaseKeeper {
   std::stop_token interrupt() const { return interrupt_.get_token(); }
   /// Asks the engine to end at once.
   std::stop_token kill() const { return kill_.get_token(); }
+  /// On while nobody knows whether the lease still holds.
+  process::Pause& pause() { return pause_; }
 
   /// Interrupts the engine because the daemon drains.
   void Drain();
@@ -51,6 +55,8 @@ class LeaseKeeper {
   absl::Duration Beat();
   void Raise(StopCause cause);
   void Lose();
+  /// Pauses the engine, or gives the lease up when it was paused for too long.
+  void Doubt();
 
   JobClient& client_;
   clock::Clock& clock_;
@@ -61,6 +67,7 @@ class LeaseKeeper {
   std::atomic<StopCause> cause_{StopCause::kNone};
   std::stop_source interrupt_;
   std::stop_source kill_;
+  process::Pause pause_;
   std::jthread thread_;
 };
 

@@ -162,7 +162,7 @@ absl::Status TerraformSession::Run(const Stage& stage, const std::vector<std::st
   spec.max_stdout_line_bytes = kMaxJsonLineBytes;
   spec.on_stdout_line = [&log](std::string_view line) { log.Line(line); };
   spec.on_stderr_line = [&log](std::string_view line) { log.PlainLine(line); };
-  const auto exit = process::RunChild(spec, {context_.interrupt, context_.kill});
+  const auto exit = process::RunChild(spec, {context_.interrupt, context_.kill, context_.pause});
   for (StageTiming& timing : log.TakeTimings()) timings_.push_back(std::move(timing));
   absl::Status outcome = OutcomeOf(stage, exit, log.FirstError());
   if (absl::IsFailedPrecondition(outcome) && !log.MissingVariables().empty()) {
@@ -188,7 +188,7 @@ absl::StatusOr<std::string> TerraformSession::Capture(const Stage& stage,
     captured += '\n';
   };
   spec.on_stderr_line = [&log](std::string_view line) { log.PlainLine(line); };
-  const auto exit = process::RunChild(spec, {context_.interrupt, context_.kill});
+  const auto exit = process::RunChild(spec, {context_.interrupt, context_.kill, context_.pause});
   if (absl::Status ran = OutcomeOf(stage, exit, log.FirstError()); !ran.ok()) return ran;
   if (exit->discarded_bytes > 0) {
     return absl::ResourceExhaustedError(
