@@ -25,7 +25,7 @@ _REFUSED = [
     ("coder_api", "SELECT drop_event_log_partitions(1)"),
     ("coder_relay", "SELECT FROM users"),
     ("coder_relay", "SELECT FROM workspace_builds"),
-    ("coder_relay", "INSERT INTO outbox SELECT * FROM outbox WHERE false"),
+    ("coder_relay", "INSERT INTO outbox (payload) SELECT payload FROM outbox WHERE false"),
     ("coder_relay", "UPDATE build_event_packs SET epoch = 1 WHERE false"),
     ("coder_relay", "DELETE FROM build_event_packs WHERE false"),
     ("coder_relay", "CREATE TABLE mine (x int)"),
@@ -34,7 +34,7 @@ _REFUSED = [
 ]
 _ALLOWED = [
     ("coder_api", "SELECT FROM users; SELECT FROM build_event_packs; SELECT FROM relay_cursor"),
-    ("coder_api", "INSERT INTO outbox SELECT * FROM outbox WHERE false"),
+    ("coder_api", "INSERT INTO outbox (payload) SELECT payload FROM outbox WHERE false"),
     ("coder_api", "UPDATE workspaces SET updated_at = updated_at WHERE false"),
     ("coder_relay", "DELETE FROM outbox WHERE false; UPDATE relay_cursor SET epoch = 1 WHERE false"),
     ("coder_relay", "SELECT ensure_event_log_partitions(2)"),

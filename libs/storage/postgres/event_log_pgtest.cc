@@ -155,6 +155,20 @@ TEST_CASE("many writers and four sequencers lose, double and swap nothing") {
   CHECK(world.Run("SELECT 1 FROM outbox").empty());
 }
 
+TEST_CASE("nobody chooses an event's place: the table gives the ids") {
+  World world;
+  auto owner = pg::Connection::Open({.conninfo = world.database.conninfo()});
+  REQUIRE_THAT(owner, IsOk());
+  CHECK_FALSE(
+      (*owner)
+          ->ExecuteScript("INSERT INTO outbox (id, workspace_id, workspace_version, payload) "
+                          "VALUES (1000000, gen_random_uuid(), 1, 'far')",
+                          Soon())
+          .ok());
+  world.AddRaw(Framed(1, 1));
+  CHECK(world.Sequence().head == 1);
+}
+
 TEST_CASE("a foreign snapshot that keeps dead rows does not make a pass look at them") {
   World world;
   world.Run("ALTER TABLE outbox SET (autovacuum_enabled = false)");

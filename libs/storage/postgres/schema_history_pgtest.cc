@@ -91,6 +91,9 @@ INSERT INTO build_event_packs (first_position, last_position, epoch, last_event_
 INSERT INTO autostart_blackouts (id, organization_id, first_day, last_day, created_by)
   VALUES ('00000000-0000-0000-0000-000000000071', '00000000-0000-0000-0000-0000000000a1', '2026-12-24', '2026-12-26',
           '00000000-0000-0000-0000-0000000000b1');)sql"},
+      {8,
+       "INSERT INTO outbox (workspace_id, workspace_version, payload) VALUES (gen_random_uuid(), "
+       "2, 'event');"},
   };
   return *rows;
 }
