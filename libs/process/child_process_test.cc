@@ -127,7 +127,7 @@ std::string StateOf(const std::string& pid) {
 TEST_CASE("a paused child stands still until it may go on") {
   Captured captured;
   Pause pause;
-  ChildSpec spec = Shell("sleep 1000 & echo $$ $!; trap 'kill $!; exit 5' TERM; wait", captured);
+  ChildSpec spec = Shell("sleep 1000 & trap 'kill $!; exit 5' TERM; echo $$ $!; wait", captured);
   std::vector<std::string> states;
   std::jthread other;
   spec.on_stdout_line = [&](std::string_view line) {
