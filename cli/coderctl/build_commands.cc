@@ -105,11 +105,29 @@ absl::Status ListBuilds(const CommandLine& line, const std::string& name) {
   return absl::OkStatus();
 }
 
+// The newest build whose late state waits for a decision; later builds may have begun before it
+// arrived. The latest build when there is none, so that the API says so.
+absl::StatusOr<std::string> BuildWithLateState(Session& session,
+                                               const api::v1::Workspace& workspace) {
+  api::v1::ListWorkspaceBuildsRequest request;
+  request.set_workspace_id(workspace.id());
+  do {
+    ASSIGN_OR_RETURN(
+        const api::v1::ListWorkspaceBuildsResponse page,
+        Call<BuildService>(session, &BuildService::Stub::ListWorkspaceBuilds, request));
+    for (const auto& build : page.builds()) {
+      if (build.late_state_pending()) return build.id();
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return workspace.latest_build().id();
+}
+
 absl::Status ResolveLateState(const CommandLine& line, const std::string& name, bool adopt) {
   ASSIGN_OR_RETURN(Session session, line.Connect());
   ASSIGN_OR_RETURN(api::v1::Workspace workspace, FindWorkspace(session, name));
   api::v1::ResolveLateStateRequest request;
-  request.set_build_id(workspace.latest_build().id());
+  ASSIGN_OR_RETURN(*request.mutable_build_id(), BuildWithLateState(session, workspace));
   request.set_adopt(adopt);
   return Call<BuildService>(session, &BuildService::Stub::ResolveLateState, request).status();
 }
