@@ -4,8 +4,8 @@ import collections
 import random
 import time
 
-from tests.faults import (board, crowd, database, descriptors, kills, leases, poison, relays, report, restore, stream,
-                          tails, world)
+from tests.faults import (board, crowd, database, descriptors, kills, leases, poison, regressions, relays, report, restore,
+                          stream, tails, world)
 from tools.dev import say
 
 FAULTS = {fault.name: fault for module in
@@ -145,7 +145,7 @@ def _command(arguments, seed):
     words = ["./dev faults", f"--seed {seed}"] + ["--short"] * arguments.short
     words += [f"--{name} {value}" for name, value in (("rounds", arguments.rounds), ("seconds", arguments.seconds)) if value]
     words += [f"--only {name}" for name in arguments.only or ()]
-    words += ["--mutations"] * arguments.mutations + ([f"--mutation {arguments.mutation}"] if arguments.mutation else [])
+    words += ["--regressions"] * arguments.regressions + ["--mutations"] * arguments.mutations + ([f"--mutation {arguments.mutation}"] if arguments.mutation else [])
     return " ".join(words)
 
 
@@ -157,6 +157,8 @@ def _run_all(arguments):
     mutations = list(_MUTATION_FAULTS) if arguments.mutations else [arguments.mutation] if arguments.mutation else []
     if mutations:
         return [f"{mutation} was not noticed" for mutation in mutations if not see_red(mutation, seed, record)]
+    if arguments.regressions:
+        return [problem for known in regressions.REGRESSIONS for problem in run([known.fault], known.rounds, known.seed, record)]
     names = arguments.only or (SHORT if arguments.short else list(FAULTS))
     wrong = run(names, 1 if arguments.short else arguments.rounds, seed, record, seconds=arguments.seconds)
     if wrong:

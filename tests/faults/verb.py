@@ -22,6 +22,7 @@ def add_arguments(parser):
     parser.add_argument("--list", action="store_true", help="name the faults and the mutations")
     parser.add_argument("--mutation", choices=list(board.MUTATIONS), metavar="NAME",
                         help="switch a protection off; succeeds when the suite notices")
+    parser.add_argument("--regressions", action="store_true", help="play the rounds that once found something wrong again")
     parser.add_argument("--mutations", action="store_true", help="every mutation, one after the other")
 
 

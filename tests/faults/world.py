@@ -85,6 +85,8 @@ class World:
         self.stream_order = stream_order.StreamOrder()
         self.begun = threading.Event()
         self.proxies = []
+        # How streams began and ended and which calls were repeated, of late.
+        self._turns = collections.deque(maxlen=40)
 
     # Life.
 
@@ -163,6 +165,8 @@ class World:
                 line = json.loads(text)
                 with self._lock:
                     self.checker.feed(line)
+                    if line["kind"] in ("open", "end", "retry", "refused"):
+                        self._turns.append(text.rstrip())
                 if line["kind"] == "begun":
                     self.begun.set()
 
@@ -319,5 +323,5 @@ class World:
         return self.violations()
 
     def service_logs(self, lines=8):
-        """The ends of the services' logs."""
-        return "\n".join(f"--- {name}\n{self.local.processes.log_tail(name, lines)}" for name in self.local.instances)
+        """The ends of the services' logs, and of what clients met with."""
+        return "\n".join(self._turns) + "\n" + "\n".join(f"--- {name}\n{self.local.processes.log_tail(name, lines)}" for name in self.local.instances)
