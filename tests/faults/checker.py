@@ -75,6 +75,9 @@ class Checker:
         watch = self._watches[line["watch"]]
         watch.in_snapshot = bool(line["snapshot"])
         watch.pending = {}
+        if watch.in_snapshot and self._set_back:
+            # Builds that went back may end otherwise this time, and the snapshot tells of each workspace's latest only.
+            self._statuses = {key: status for key, status in self._statuses.items() if key[0] != line["watch"]}
 
     def _on_item(self, line):
         watch = self._watches[line["watch"]]

@@ -104,6 +104,13 @@ class CheckerTest(unittest.TestCase):
         self.assertEqual(self._promises(history), {"Resumable"})
         self.assertEqual(self._promises(history, log_may_be_set_back=True), set())
 
+    def test_a_log_that_was_set_back_lets_builds_end_otherwise(self):
+        history = _GOOD + [_end("FAILED_PRECONDITION", "EPOCH_CHANGED")]
+        again = history + [_open(snapshot=1), _item(2), _token(2)]
+        truth = _TRUTH._replace(builds={"b1": (_W, 1, "JOB_STATUS_CANCELED")})
+        self.assertEqual(self._promises(history, truth, log_may_be_set_back=True), {"Converges"})
+        self.assertEqual(self._promises(again, truth, log_may_be_set_back=True), set())
+
     def test_bookmark_true(self):
         self.assertEqual(self._promises(_BEGIN + [_token(5), _event(5, 1)]), {"BookmarkTrue"})
         self.assertEqual(self._promises(_BEGIN + [_token(5), _token(4)]), {"BookmarkTrue"})

@@ -112,7 +112,7 @@ def _runs(lines):
 
 def write(path, lines, faults):
     """The whole document."""
-    failures = [f"* {line['fault']}, seed {line['seed']}: {line['why']}" for line in lines if line["kind"] == "failed"]
+    failures = [f"* {line['fault']}, seed {line['seed']}: {' '.join(line['why'].split())}" for line in lines if line["kind"] == "failed"]
     verdict = "What was wrong:\n\n" + "\n".join(failures) if failures else \
         "In these rounds nothing was lost, doubled, reordered or made up."
     parts = [rows(lines, faults), verdict, "## Protections switched off\n\nEach has to turn the suite red.", "\n".join(_mutations(lines)),
