@@ -38,14 +38,16 @@ class Audience {
 
   /// Waits until all have seen as far as the one that has seen most, and ends them.
   std::vector<Seen> Close() {
-    int64_t head = 0;
-    for (const auto& watcher : watchers_) head = std::max(head, watcher->position());
+    for (const auto& watcher : watchers_) head_ = std::max(head_, watcher->position());
     // Who does not get there is told as having lost.
-    (void)Settle([head](const Watcher& watcher) { return watcher.position() >= head; });
+    (void)Settle([this](const Watcher& watcher) { return watcher.position() >= head_; });
     std::vector<Seen> all;
     for (const auto& watcher : watchers_) all.push_back(watcher->Stop());
     return all;
   }
+
+  /// How far each had to see; what came while they were ended, some saw and some did not.
+  int64_t head() const { return head_; }
 
  private:
   absl::Status Settle(const std::function<bool(const Watcher&)>& there) {
@@ -71,17 +73,16 @@ class Audience {
   Rig& rig_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Watcher>> watchers_;
+  int64_t head_ = 0;
 };
 
-/// Adds what the watches saw; returns how many of them lost or doubled something.
-int Describe(const std::vector<Seen>& all, Report& report) {
+/// Adds what the watches saw; returns how many of them lost or doubled something up to `head`.
+int Describe(const std::vector<Seen>& all, int64_t head, Report& report) {
   Seen sum;
   int wrong = 0;
-  int64_t last = 0;
-  for (const Seen& seen : all) last = std::max(last, seen.last);
   Measure lateness{"event_to_seen", "changed until a watch told (two clocks)", {}};
   for (const Seen& seen : all) {
-    const int64_t lost = seen.lost + last - seen.last;
+    const int64_t lost = seen.lost + std::max<int64_t>(head - seen.last, 0);
     sum.events += seen.events;
     sum.lost += lost;
     sum.doubled += seen.doubled;
@@ -120,7 +121,7 @@ absl::Status RunWatchers(const SessionOptions& session, const WatchersOptions& o
     const std::vector<Seen> seen = audience.Close();
     rig->progress.End();
     Describe(load, *rig, report);
-    wrong = Describe(seen, report);
+    wrong = Describe(seen, audience.head(), report);
     status.Update(Write(report, options.builds.load.outputs));
   }
   rig->progress.End();
