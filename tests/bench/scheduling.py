@@ -56,7 +56,6 @@ UPDATE workspaces SET next_start_at = due AT TIME ZONE 'UTC', autostart_set_at =
   autostart_schedule = format('CRON_TZ=UTC %s %s * * *', extract(minute FROM due)::int, extract(hour FROM due)::int)
 FROM at WHERE id < {end};
 VACUUM ANALYZE workspaces, workspace_builds, provisioner_jobs, lifecycle_outcomes, workspace_build_parameters;
-CHECKPOINT;
 """
 
 
@@ -197,7 +196,7 @@ def builds(options):
             return made["calls"] / made["seconds"]
 
         def baseline():
-            local.sql("TRUNCATE bench_jobs, bench_builds; VACUUM bench_workspaces; CHECKPOINT")
+            local.sql("TRUNCATE bench_jobs, bench_builds; VACUUM bench_workspaces")
             done = subprocess.run([postgres.programs_dir() / "pgbench", "-n", "-M", "prepared", "-c", "64", "-j", "2", "-T",
                                    str(seconds), "-f", script, local.suite.postgres.url(postgres.OWNER)],
                                   capture_output=True, text=True)
