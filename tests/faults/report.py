@@ -57,7 +57,7 @@ class _Tally:
         self.rounds = 0
         self.slowest_s = 0.0
         self.seeds = set()
-        self.failed = 0
+        self.failed = set()
 
 
 def _tallies(lines):
@@ -67,7 +67,7 @@ def _tallies(lines):
     for line in lines:
         tally = tallies[line.get("fault")]
         if line["kind"] == "failed":
-            tally.failed += 1
+            tally.failed.add(line["run"])
         if line["kind"] == "round" and (line["run"], line["fault"]) in judged:
             tally.rounds += 1
             tally.slowest_s = max(tally.slowest_s, line["caught_up_s"])
@@ -81,7 +81,7 @@ def rows(lines, faults):
     tallies = _tallies(lines)
     for fault in faults:
         tally = tallies[fault.name]
-        result = f"{tally.failed} rounds FAILED" if tally.failed else "pass" if tally.rounds >= fault.wanted else \
+        result = f"{len(tally.failed)} runs FAILED, see below" if tally.failed else "pass" if tally.rounds >= fault.wanted else \
             "not run" if tally.rounds == 0 else "pass, fewer rounds than wanted"
         seeds = ", ".join(str(seed) for seed in sorted(tally.seeds))
         text.append(f"| {fault.name}: {fault.__doc__.splitlines()[0].rstrip('.')} | {tally.rounds} | {fault.wanted} | "
@@ -110,10 +110,23 @@ def _runs(lines):
     return told + [f"  * {line['told']}" for line in lines if line["kind"] == "judged"]
 
 
+def _failures(lines):
+    """The first thing that was wrong with each group of rounds, and what somebody has found out about it since."""
+    first, count = {}, collections.Counter()
+    for line in lines:
+        if line["kind"] == "failed":
+            place = (line["run"], line["fault"], line["seed"])
+            first.setdefault(place, " ".join(line["why"].split()))
+            count[place] += 1
+    found = {(line["fault"], line["seed"]): line["found"] for line in lines if line["kind"] == "found"}
+    return [f"* {fault}, seed {seed}: {why}" + (f" (and {count[run, fault, seed] - 1} more)" if count[run, fault, seed] > 1 else "")
+            + (f". **{found[fault, seed]}**" if (fault, seed) in found else "") for (run, fault, seed), why in first.items()]
+
+
 def write(path, lines, faults):
     """The whole document."""
-    failures = [f"* {line['fault']}, seed {line['seed']}: {' '.join(line['why'].split())}" for line in lines if line["kind"] == "failed"]
-    verdict = "What was wrong:\n\n" + "\n".join(failures) if failures else \
+    failures = _failures(lines)
+    verdict = "What was wrong, with the rounds before it in the same run not counted:\n\n" + "\n".join(failures) if failures else \
         "In these rounds nothing was lost, doubled, reordered or made up."
     parts = [rows(lines, faults), verdict, "## Protections switched off\n\nEach has to turn the suite red.", "\n".join(_mutations(lines)),
              "## Failpoints\n\nA run of enough rounds fails when one of its failpoints is never reached.",
