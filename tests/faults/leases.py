@@ -1,6 +1,5 @@
 """Leases that run out although nobody died: a provisioner stands still, or all it reports to is away."""
 
-import json
 import signal
 import time
 
@@ -84,10 +83,7 @@ class Outage:
 
     def _begin_builds(self, world, names):
         if not world.query(f"SELECT 1 FROM templates WHERE name = '{self._TEMPLATE}'"):
-            folder = world.folder / self._TEMPLATE
-            folder.mkdir()
-            (folder / "echo.json").write_text(json.dumps({"start": {"delay_ms": self._BUILD_S * 1000}}))
-            world.run_coderctl("templates", "push", str(folder), "--name", self._TEMPLATE, "--provisioner", "echo")
+            world.push_template(self._TEMPLATE, {"start": {"delay_ms": self._BUILD_S * 1000}})
         for name in names:
             world.run_coderctl("create", name, "--template", self._TEMPLATE, "--no-wait")
         chosen = ", ".join(f"'{name}'" for name in names)

@@ -1,6 +1,7 @@
 """The suite under test: real servers and services, the load upon them, and what the tables say."""
 
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -28,13 +29,14 @@ _LOAD = {"writers": 4, "workspaces": 4, "pause_ms": 20}
 _CALM_LOAD = {"writers": 1, "workspaces": 4, "pause_ms": 2000}
 _API_2 = "coderd-api-2"
 _RELAY_2 = "pubsub-relay-2"
+_PAIRED = {"provisionerd-2": "provisionerd", "autostart-scheduler-2": "autostart-scheduler"}
 
 # What a fault needs its suite to be: how many relays it has, that the log may go back, that it admits very many watches,
-# that little is written, because each event is sent as often as there are watches.
-Kind = collections.namedtuple("Kind", "relays sets_back crowded calm", defaults=(1, False, False, False))
+# that little is written, because each event is sent as often as there are watches, that it has two of the other services, too.
+Kind = collections.namedtuple("Kind", "relays sets_back crowded calm pairs", defaults=(1, False, False, False, False))
 
-_TEMPLATE = {"start": {"delay_ms": 60, "log": ["one", "two"]},
-             "stop": {"delay_ms": 30, "log": ["one"], "error": "this build fails", "fail_percent": 10}}
+TEMPLATE = {"start": {"delay_ms": 60, "log": ["one", "two"]},
+            "stop": {"delay_ms": 30, "log": ["one"], "error": "this build fails", "fail_percent": 10}}
 
 _VERSIONS = "SELECT id, owner_id, event_version FROM workspaces"
 _BUILDS = ("SELECT b.id, b.workspace_id, b.build_number, j.status FROM workspace_builds b "
@@ -56,13 +58,15 @@ def wait_for(what, probe, timeout_s):
 class World:
     """Everything a fault may touch.  One thread drives it; another reads the load's history."""
 
-    def __init__(self, seed, kind=Kind(), quiet=True):
+    def __init__(self, seed, kind=Kind(), quiet=True, template=None, engine_files=None):
+        """`template` is what the load builds, as echo.json says it; `engine_files` as deploy.local.suite.Suite takes them."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coder-faults-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.seed = seed
         data = data_dir.DataDir(self.folder / "data")
         data.prepare()
         replicas = {_API_2: "coderd-api"} | ({_RELAY_2: "pubsub-relay"} if kind.relays > 1 else {})
+        replicas |= _PAIRED if kind.pairs else {}
         instances = {name: name for name in services.NAMES} | replicas
         self.boards = {name: board.Board(self.folder / f"{name}.board", service)
                        for name, service in instances.items()}
@@ -71,8 +75,9 @@ class World:
         of_relay = [f"--stream-max-bytes={MAX_FILE // 3}"]
         # Looked at whenever an instance is started.
         self.flags = {"coderd-api": of_api, _API_2: of_api, "provisionerd": ["--slots=4"],
-                      "pubsub-relay": of_relay, _RELAY_2: of_relay}
-        self.local = suite.Suite(data, provisioners=("echo",), engine_files=("/bin/false", "/dev/null"),
+                      "provisionerd-2": ["--slots=4"], "pubsub-relay": of_relay, _RELAY_2: of_relay}
+        provisioners = ("terraform", "echo") if engine_files else ("echo",)
+        self.local = suite.Suite(data, provisioners=provisioners, engine_files=engine_files or ("/bin/false", "/dev/null"),
                                  flags=self.flags, replicas=replicas, environment=self._environment)
         if quiet:
             say.step = lambda text: None
@@ -80,6 +85,7 @@ class World:
         self._load = None
         self._reader = None
         self._kind = kind
+        self._template = template or TEMPLATE
         self._is_ending = False
         self.checker = None
         self.stream_order = stream_order.StreamOrder()
@@ -92,6 +98,11 @@ class World:
 
     def start(self):
         """Brings everything up, with the load upon it."""
+        self.bring_up()
+        self.begin_load()
+
+    def bring_up(self):
+        """Servers and services, with what the load needs of them."""
         self.local.connect()
         self.local.nats.max_file = MAX_FILE
         self.local.nats.permissions[FILLER] = {"publish": ["$JS.API.STREAM.*.FILLER", FILLER], "subscribe": ["_INBOX.>"]}
@@ -100,11 +111,10 @@ class World:
         self.wiring = self.local.start_services()
         command = account.Account(self.local.data, self.local.api_address()).command
         self._coderctl = command
-        member_token = self._make_member()
-        self._push_template()
+        self._member_token = self._make_member()
+        self.push_template("faults", self._template)
         member = self.query("SELECT id FROM users WHERE username = 'mia'")[0][0]
         self.checker = checker.Checker(member=member, log_may_be_set_back=self._kind.sets_back)
-        self._start_load(member_token)
 
     def _put_proxies_between(self):
         """The API's way to the database and the relay's way to NATS can be cut."""
@@ -138,19 +148,21 @@ class World:
                 raise AssertionError(f"coderctl {arguments[0]}: {done.stderr}")
         return done.stdout.strip()
 
-    def _push_template(self):
-        folder = self.folder / "template"
-        folder.mkdir()
-        (folder / "echo.json").write_text(json.dumps(_TEMPLATE))
-        self.run_coderctl("templates", "push", str(folder), "--name", "faults", "--provisioner", "echo")
+    def push_template(self, name, answers):
+        """Makes a template of the echo engine's answers."""
+        folder = self.folder / "templates" / name
+        folder.mkdir(parents=True)
+        (folder / "echo.json").write_text(json.dumps(answers))
+        self.run_coderctl("templates", "push", str(folder), "--name", name, "--provisioner", "echo")
 
-    def _start_load(self, member_token):
+    def begin_load(self, **more):
+        """Clients that write and watch; `more` are further settings of fault_load."""
         program = places.built() / "tests/faults/fault_load"
-        template = self.query("SELECT id FROM templates")[0][0]
+        template = self.query("SELECT id FROM templates WHERE name = 'faults'")[0][0]
         apis = ",".join(self.local.api_address(name) for name in self.apis())
-        settings = {"addresses": apis, "admin": self.local.data.api_token.read_text().strip(), "member": member_token,
+        settings = {"addresses": apis, "admin": self.local.data.api_token.read_text().strip(), "member": self._member_token,
                     "owners": "admin,mia", "template": template, "seed": self.seed % 100000, "watchers": 3,
-                    **(_CALM_LOAD if self._kind.calm else _LOAD)}
+                    **(_CALM_LOAD if self._kind.calm else _LOAD), **more}
         self._load = subprocess.Popen([str(program), *(f"{name}={value}" for name, value in settings.items())],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -159,7 +171,7 @@ class World:
             raise AssertionError("not every watcher has its first snapshot within 30 s")
 
     def _read(self):
-        with open(self.folder / "history.jsonl", "w") as kept:
+        with open(self.folder / "history.jsonl", "w", buffering=1) as kept:
             for text in self._load.stdout:
                 kept.write(text)
                 line = json.loads(text)
@@ -239,6 +251,18 @@ class World:
     def send(self, name, number):
         os.kill(self.pid(name), number)
 
+    def drain(self, name, grace_s, stop_signal=signal.SIGTERM):
+        """Asks the instance to leave and waits for that; its exit status.  AssertionError after the grace."""
+        self.send(name, stop_signal)
+        wait_for(f"{name} leaves after {stop_signal.name}", lambda: self.pid(name) is None, grace_s)
+        return self.local.processes.exit_status(name)
+
+    def dismiss(self, name):
+        """The instance has left for good: nobody starts it again."""
+        service_folder = services.work_dir(self.local.data, name)
+        del self.local.instances[name]
+        shutil.rmtree(service_folder, ignore_errors=True)
+
     def restart(self, name):
         """Starts it and waits until it is ready; again if it was killed on the way."""
         for _ in range(3):
@@ -266,6 +290,11 @@ class World:
         {"nats": self.local.nats, postgres.NAME: self.local.postgres}[name].start()
 
     # Judgement.
+
+    def history(self, since=0):
+        """Lines so far, from the given one on."""
+        with open(self.folder / "history.jsonl") as kept:
+            return [json.loads(line) for line in itertools.islice(kept, since, None) if line.endswith("\n")]
 
     def converge(self, what, slow_too=False):
         """Waits until all watchers have seen what is in the tables now; seconds it took."""
@@ -312,8 +341,9 @@ class World:
         self._load.send_signal(signal.SIGUSR1)
         wait_for("the writers end", lambda: self.count("quiet"), 30)
         self._is_ending = True
-        # It would begin more, each minute.
-        self.kill("autostart-scheduler")
+        # They would begin more, each minute.
+        for name in [name for name, service in self.local.instances.items() if service == "autostart-scheduler"]:
+            self.kill(name)
         wait_for("every build ends", lambda: self.query(
             "SELECT count(*) FROM workspace_builds b JOIN provisioner_jobs j ON j.id = b.job_id "
             "WHERE j.completed_at IS NULL")[0][0] == "0", 10 * LEASE_S)

@@ -8,6 +8,7 @@ from deploy.docker import images
 from deploy.local import launcher, metrics
 from tests.bench import bench
 from tests.containers import verb as containers
+from tests.drills import verb as drills
 from tests.faults import verb as fault_suite
 from tools.dev import fuzz, say, work
 
@@ -98,6 +99,15 @@ def _add_faults(verbs):
     fault_suite.add_arguments(parser)
 
 
+def _add_drills(verbs):
+    parser = _verb(verbs, "drill", drills.build_and_run,
+                   "Does an operator's procedures (rolling upgrade, restore, certificates, scaling down, a new NATS) to a suite\n"
+                   "of real processes under load, and holds what its clients saw against what was promised. Each ends with PASS\n"
+                   "or FAIL and the reason; docs/drills says how to do the same to a deployment of yours.",
+                   "./dev drill --list", "./dev drill rolling-upgrade", "./dev drill", "./dev drill nats-rebuilt --spoil")
+    drills.add_arguments(parser)
+
+
 def parser():
     """The parser of every verb."""
     top = argparse.ArgumentParser(prog="./dev", add_help=False)
@@ -106,6 +116,7 @@ def parser():
     _add_work(verbs)
     bench.add_verbs(_verb, verbs)
     _add_faults(verbs)
+    _add_drills(verbs)
     images.add_verbs(_verb, verbs)
     containers.add_verbs(_verb, verbs)
     return top
