@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "libs/metrics/single.h"
+
 namespace coder::scheduler {
 namespace {
 
@@ -22,15 +24,6 @@ const prometheus::Histogram::BucketBoundaries kSizes = {0,   1,     10,    50,  
 
 std::string Word(absl::string_view text) { return std::string(text); }
 
-prometheus::Histogram& Histogram(prometheus::Registry& registry, const char* name, const char* help,
-                                 const prometheus::Histogram::BucketBoundaries& buckets) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
-}
-
-prometheus::Counter& Counter(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
-
 }  // namespace
 
 SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
@@ -40,16 +33,19 @@ SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
                          "Near 60: ticks are missed soon; look at coderd-api's database.")
                    .Register(registry)
                    .Add({}, kSeconds)),
-      ticks_(Counter(registry, "coderd_scheduler_ticks_total",
-                     "Ticks decided and applied as a whole. Not rising by one a minute: see the "
-                     "log and coderd_loop_passes_total.")),
-      ticks_missed_(Counter(registry, "coderd_scheduler_ticks_missed_total",
-                            "Minutes that passed between two ticks without one. What came due in "
-                            "them was caught up, late; rising means this process is starved or "
-                            "cannot reach coderd-api.")),
-      candidates_(Counter(registry, "coderd_scheduler_candidates_total",
-                          "Workspaces that were looked at. Far above the decisions for long: the "
-                          "prefilter is too wide, or workspaces wait for provisioners.")),
+      ticks_(metrics::AddCounter(
+          registry, "coderd_scheduler_ticks_total",
+          "Ticks decided and applied as a whole. Not rising by one a minute: see the "
+          "log and coderd_loop_passes_total.")),
+      ticks_missed_(
+          metrics::AddCounter(registry, "coderd_scheduler_ticks_missed_total",
+                              "Minutes that passed between two ticks without one. What came due in "
+                              "them was caught up, late; rising means this process is starved or "
+                              "cannot reach coderd-api.")),
+      candidates_(metrics::AddCounter(
+          registry, "coderd_scheduler_candidates_total",
+          "Workspaces that were looked at. Far above the decisions for long: the "
+          "prefilter is too wide, or workspaces wait for provisioners.")),
       decisions_(prometheus::BuildCounter()
                      .Name("coderd_scheduler_decisions_total")
                      .Help("What was found due, by kind, and sent to coderd-api; repeated each "
@@ -74,17 +70,18 @@ SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
                      "Up to 60 is the tick; more means outages, missed ticks or waiting for "
                      "provisioners. Retries do not count.")
                .Register(registry)),
-      tick_candidates_(Histogram(registry, "coderd_scheduler_tick_candidates",
-                                 "Workspaces that one tick looked at.", kSizes)),
-      tick_decisions_(Histogram(registry, "coderd_scheduler_tick_decisions",
-                                "What one tick found due. Near 10000: spread the schedules.",
-                                kSizes)),
-      batches_(Counter(registry, "coderd_scheduler_batches_total",
-                       "Batches of decisions that coderd-api answered.")),
-      batch_seconds_(Histogram(registry, "coderd_scheduler_batch_seconds",
-                               "How long coderd-api took for one batch. Near 30 the call is given "
-                               "up: look at its database.",
-                               kSeconds)),
+      tick_candidates_(metrics::AddHistogram(registry, "coderd_scheduler_tick_candidates",
+                                             "Workspaces that one tick looked at.", kSizes)),
+      tick_decisions_(metrics::AddHistogram(
+          registry, "coderd_scheduler_tick_decisions",
+          "What one tick found due. Near 10000: spread the schedules.", kSizes)),
+      batches_(metrics::AddCounter(registry, "coderd_scheduler_batches_total",
+                                   "Batches of decisions that coderd-api answered.")),
+      batch_seconds_(
+          metrics::AddHistogram(registry, "coderd_scheduler_batch_seconds",
+                                "How long coderd-api took for one batch. Near 30 the call is given "
+                                "up: look at its database.",
+                                kSeconds)),
       conflicts_(prometheus::BuildCounter()
                      .Name("coderd_scheduler_conflicts_total")
                      .Help("Decisions that were no longer true under the workspace's lock, by "
@@ -95,9 +92,10 @@ SchedulerMetrics::SchedulerMetrics(prometheus::Registry& registry)
                    .Help("Second and later attempts for one nominal autostart, by outcome. Rising: "
                          "starts fail; look at their builds.")
                    .Register(registry)),
-      catch_ups_(Counter(registry, "coderd_scheduler_catch_ups_total",
-                         "Autostarts queued more than two minutes after they were due. Rising "
-                         "without an outage: ticks are late or provisioners missing.")),
+      catch_ups_(
+          metrics::AddCounter(registry, "coderd_scheduler_catch_ups_total",
+                              "Autostarts queued more than two minutes after they were due. Rising "
+                              "without an outage: ticks are late or provisioners missing.")),
       backlog_(prometheus::BuildGauge()
                    .Name("coderd_scheduler_next_fire_backlog")
                    .Help("Autostarts that were due at the latest tick and are still open, such as "

@@ -1,6 +1,7 @@
 #include "services/coderd-api/pool_metrics.h"
 
 #include "absl/time/time.h"
+#include "libs/metrics/single.h"
 
 namespace coder::api {
 namespace {
@@ -16,10 +17,6 @@ prometheus::Gauge& Sessions(prometheus::Registry& registry, const char* state) {
       .Add({{"state", state}});
 }
 
-prometheus::Counter& Count(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
-
 }  // namespace
 
 PoolMetrics::PoolMetrics(prometheus::Registry& registry)
@@ -32,17 +29,20 @@ PoolMetrics::PoolMetrics(prometheus::Registry& registry)
                     "database is too small.")
               .Register(registry)
               .Add({})),
-      acquires_(Count(registry, "coderd_database_acquires_total",
-                      "Sessions handed out. With coderd_database_acquire_seconds_total: how long "
-                      "one takes on average; more than milliseconds means waiting.")),
-      acquire_seconds_(Count(registry, "coderd_database_acquire_seconds_total",
-                             "Time all callers together waited for their sessions.")),
-      connect_failures_(Count(registry, "coderd_database_connect_failures_total",
+      acquires_(metrics::AddCounter(
+          registry, "coderd_database_acquires_total",
+          "Sessions handed out. With coderd_database_acquire_seconds_total: how long "
+          "one takes on average; more than milliseconds means waiting.")),
+      acquire_seconds_(metrics::AddCounter(registry, "coderd_database_acquire_seconds_total",
+                                           "Time all callers together waited for their sessions.")),
+      connect_failures_(
+          metrics::AddCounter(registry, "coderd_database_connect_failures_total",
                               "Sessions that could not be opened. Rising: PostgreSQL is away, full "
                               "or refuses the credentials; the log says which.")),
-      discarded_(Count(registry, "coderd_database_sessions_discarded_total",
-                       "Sessions given up because they broke or a statement was canceled. Rising "
-                       "steadily: the network, failovers or deadlines that are too short.")) {}
+      discarded_(metrics::AddCounter(
+          registry, "coderd_database_sessions_discarded_total",
+          "Sessions given up because they broke or a statement was canceled. Rising "
+          "steadily: the network, failovers or deadlines that are too short.")) {}
 
 void PoolMetrics::Show(const pg::PoolStats& stats) {
   in_use_.Set(stats.in_use);

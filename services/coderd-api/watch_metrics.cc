@@ -1,5 +1,7 @@
 #include "services/coderd-api/watch_metrics.h"
 
+#include "libs/metrics/single.h"
+
 namespace coder::api {
 namespace {
 
@@ -41,19 +43,6 @@ const prometheus::Histogram::BucketBoundaries& LagBuckets() {
   return buckets;
 }
 
-prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Counter& Counter(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Histogram& Lag(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({},
-                                                                                   LagBuckets());
-}
-
 std::map<std::string, prometheus::Counter*> Endings(prometheus::Registry& registry) {
   auto& family =
       prometheus::BuildCounter()
@@ -89,45 +78,59 @@ double SecondsSince(int64_t time_us, absl::Time now) {
 }  // namespace
 
 WatchMetrics::WatchMetrics(prometheus::Registry& registry)
-    : events_sent(Counter(registry, "coderd_watch_events_sent_total",
-                          "Events sent to watches, each watch counting for itself.")),
-      bytes_sent(Counter(registry, "coderd_watch_bytes_sent_total",
-                         "Bytes of responses sent to watches before compression and framing. High "
-                         "for few events: clients take snapshots where they could resume.")),
-      lag_(Lag(registry, "coderd_watch_lag_seconds",
-               "From an event's own time to its arrival in this process's ring, newest event "
-               "of each pack. Above a second: the relay, NATS or the database is slow.")),
-      delivery_lag_(Lag(registry, "coderd_watch_delivery_lag_seconds",
-                        "From an event's own time to the connection of a watch that had caught "
-                        "up, newest event of each response. Far above coderd_watch_lag_seconds: "
-                        "readers are slow or this process lacks processor time.")),
+    : events_sent(metrics::AddCounter(registry, "coderd_watch_events_sent_total",
+                                      "Events sent to watches, each watch counting for itself.")),
+      bytes_sent(metrics::AddCounter(
+          registry, "coderd_watch_bytes_sent_total",
+          "Bytes of responses sent to watches before compression and framing. High "
+          "for few events: clients take snapshots where they could resume.")),
+      lag_(metrics::AddHistogram(
+          registry, "coderd_watch_lag_seconds",
+          "From an event's own time to its arrival in this process's ring, newest event "
+          "of each pack. Above a second: the relay, NATS or the database is slow.",
+          LagBuckets())),
+      delivery_lag_(metrics::AddHistogram(
+          registry, "coderd_watch_delivery_lag_seconds",
+          "From an event's own time to the connection of a watch that had caught "
+          "up, newest event of each response. Far above coderd_watch_lag_seconds: "
+          "readers are slow or this process lacks processor time.",
+          LagBuckets())),
       endings_(Endings(registry)),
-      check_gaps_(Counter(registry, "coderd_watch_self_check_gaps_total",
-                          "Responses that would have left out an event. Not 0: a defect of this "
-                          "version; the watch was ended and resumes without loss. Report it.")),
-      check_duplicates_(Counter(registry, "coderd_watch_self_check_duplicates_total",
-                                "Responses that would have repeated an event. Not 0: a defect of "
-                                "this version; the watch was ended. Report it.")),
+      check_gaps_(metrics::AddCounter(
+          registry, "coderd_watch_self_check_gaps_total",
+          "Responses that would have left out an event. Not 0: a defect of this "
+          "version; the watch was ended and resumes without loss. Report it.")),
+      check_duplicates_(
+          metrics::AddCounter(registry, "coderd_watch_self_check_duplicates_total",
+                              "Responses that would have repeated an event. Not 0: a defect of "
+                              "this version; the watch was ended. Report it.")),
       watchers_(Watchers(registry)),
-      ring_floor_(Gauge(registry, "coderd_watch_ring_floor_position",
-                        "The oldest position in memory; older ones are read from the log.")),
-      ring_head_(Gauge(registry, "coderd_watch_ring_head_position",
-                       "The newest position in memory. Behind the relay's head: see lag.")),
-      follows_stream_(Gauge(registry, "coderd_watch_follows_stream",
+      ring_floor_(
+          metrics::AddGauge(registry, "coderd_watch_ring_floor_position",
+                            "The oldest position in memory; older ones are read from the log.")),
+      ring_head_(
+          metrics::AddGauge(registry, "coderd_watch_ring_head_position",
+                            "The newest position in memory. Behind the relay's head: see lag.")),
+      follows_stream_(
+          metrics::AddGauge(registry, "coderd_watch_follows_stream",
                             "1 while events come from the stream, 0 while the log is polled. 0 "
                             "for long: NATS is down or the stream in doubt; nothing is lost, "
                             "events come later.")),
-      gaps_(Gauge(registry, "coderd_watch_stream_gaps",
-                  "Holes in the stream since the start, each filled from the log. Rising: the "
-                  "stream loses messages or relays take turns.")),
-      duplicates_(Gauge(registry, "coderd_watch_stream_duplicates",
-                        "Events the stream delivered again since the start; harmless.")),
-      conflicts_(Gauge(registry, "coderd_watch_stream_conflicts",
-                       "Positions with two events since the start. Not 0: the log was changed "
-                       "behind the relay's back; begin a new epoch.")),
-      log_failures_(Gauge(registry, "coderd_watch_log_failures",
-                          "Reads of the log that failed since the start. Rising: see the "
-                          "database.")) {}
+      gaps_(metrics::AddGauge(
+          registry, "coderd_watch_stream_gaps",
+          "Holes in the stream since the start, each filled from the log. Rising: the "
+          "stream loses messages or relays take turns.")),
+      duplicates_(
+          metrics::AddGauge(registry, "coderd_watch_stream_duplicates",
+                            "Events the stream delivered again since the start; harmless.")),
+      conflicts_(
+          metrics::AddGauge(registry, "coderd_watch_stream_conflicts",
+                            "Positions with two events since the start. Not 0: the log was changed "
+                            "behind the relay's back; begin a new epoch.")),
+      log_failures_(
+          metrics::AddGauge(registry, "coderd_watch_log_failures",
+                            "Reads of the log that failed since the start. Rising: see the "
+                            "database.")) {}
 
 void WatchMetrics::CountEnding(const std::string& reason) {
   const auto known = endings_.find(reason);

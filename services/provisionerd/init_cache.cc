@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/metrics/single.h"
 #include "services/provisionerd/copy_tree.h"
 
 namespace coder::provisionerd {
@@ -37,14 +38,6 @@ prometheus::Family<prometheus::Counter>& Lookups(prometheus::Registry& registry)
       .Register(registry);
 }
 
-prometheus::Gauge& KeptBytes(prometheus::Registry& registry) {
-  return prometheus::BuildGauge()
-      .Name("coderd_provisionerd_init_cache_bytes")
-      .Help("Disk space the kept directories take. Stays below --init-cache-bytes.")
-      .Register(registry)
-      .Add({});
-}
-
 }  // namespace
 
 InitCache::Claim::Claim(Claim&& other) noexcept
@@ -65,7 +58,9 @@ InitCache::InitCache(InitCacheOptions options, prometheus::Registry& registry)
     : options_(std::move(options)),
       hits_(Lookups(registry).Add({{"result", "hit"}})),
       misses_(Lookups(registry).Add({{"result", "miss"}})),
-      bytes_(KeptBytes(registry)) {}
+      bytes_(metrics::AddGauge(
+          registry, "coderd_provisionerd_init_cache_bytes",
+          "Disk space the kept directories take. Stays below --init-cache-bytes.")) {}
 
 absl::StatusOr<std::unique_ptr<InitCache>> InitCache::Create(InitCacheOptions options,
                                                              prometheus::Registry& registry) {
