@@ -115,7 +115,9 @@ class Postgres:
         self._check_version()
         command = [programs_dir() / "postgres", "-D", self._cluster, "-p", str(self._port),
                    "-c", f"listen_addresses={ports.HOST}", "-c", "unix_socket_directories=",
-                   "-c", "logging_collector=off", "-c", "max_connections=200", "-c", "shared_buffers=128MB"]
+                   "-c", "logging_collector=off", "-c", "max_connections=200", "-c", "shared_buffers=128MB",
+                   # As in deploy/postgres: disks without a seek.
+                   "-c", "random_page_cost=1.1"]
         self._processes.start(NAME, self.as_server(command))
         self._processes.wait_ready(NAME, self._is_ready)
         self._provide_roles()

@@ -126,7 +126,9 @@ absl::StatusOr<std::vector<Connection::Reply>> Connection::Send(const std::vecto
   for (size_t i = 0; i < queries.size(); ++i) {
     const Query& query = queries[i];
     const std::string* name = nullptr;
-    if (const auto known = prepared_.find(query.sql); known != prepared_.end()) {
+    if (query.plan == Plan::kFresh) {
+      // Sent without a name: planned for its parameters, and gone.
+    } else if (const auto known = prepared_.find(query.sql); known != prepared_.end()) {
       name = &known->second;
     } else if (const auto soon = preparing.find(query.sql); soon != preparing.end()) {
       name = &soon->second;

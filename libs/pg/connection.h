@@ -19,7 +19,8 @@ struct pg_conn;
 namespace coder::pg {
 
 /// One session. Used by one thread at a time, which the Pool sees to. Every statement is prepared
-/// on its first use and found again by its text, so statement texts should be constants.
+/// on its first use and found again by its text, so statement texts should be constants; one with
+/// Plan::kFresh is planned each time.
 ///
 /// Every method returns, besides what sqlstate.h lists: DEADLINE_EXCEEDED when the deadline passed
 /// before the answer (the statement is canceled at the server), UNAVAILABLE when the session was

@@ -212,6 +212,29 @@ TEST_CASE("a session ended by the server says so") {
   CHECK_FALSE(victim->reusable());
 }
 
+TEST_CASE("a statement keeps its plan, unless it is to be planned each time") {
+  const auto connection = Open();
+  const std::string text = "SELECT count(*) FROM unnest($1::int[])";
+  const auto kept = [&] {
+    return connection
+        ->Execute("SELECT count(*) FROM pg_prepared_statements WHERE statement = $1", {text},
+                  kAmple)
+        .value()
+        .Get<int64_t>(0, 0);
+  };
+  const std::vector<int32_t> three = {1, 2, 3};
+  const auto run = [&](Plan plan) {
+    return connection->Execute(Pipeline().Add(text, {three}, plan), kAmple)
+        .value()[0]
+        .Get<int64_t>(0, 0);
+  };
+  CHECK(run(Plan::kFresh) == 3);
+  CHECK(kept() == 0);
+  CHECK(run(Plan::kKept) == 3);
+  CHECK(kept() == 1);
+  CHECK(run(Plan::kFresh) == 3);
+}
+
 TEST_CASE("a plan made stale by a migration ends the session's use") {
   const auto connection = Open();
   REQUIRE_THAT(connection->ExecuteScript("DROP TABLE IF EXISTS s; CREATE TABLE s (a int)", kAmple),

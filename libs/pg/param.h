@@ -73,10 +73,22 @@ class Param {
   bool binary_ = false;
 };
 
+/// How long the server keeps the plan of a statement.
+enum class Plan {
+  /// As long as the session: for statements that find a row or few. Nothing is planned again, so
+  /// such a plan is as good as what the tables held when it was made.
+  kKept,
+  /// For this run only, knowing its parameters: for statements over a whole batch, whose planning
+  /// costs little beside what they read. A plan kept from when a table was empty would read all of
+  /// that table for each element of the batch.
+  kFresh,
+};
+
 /// One statement and its parameters.
 struct Query {
   std::string sql;
   std::vector<Param> params;
+  Plan plan = Plan::kKept;
 };
 
 }  // namespace coder::pg

@@ -14,8 +14,8 @@ namespace coder::pg {
 class Pipeline {
  public:
   /// Appends a statement.
-  Pipeline& Add(std::string sql, std::vector<Param> params = {}) {
-    queries_.push_back({std::move(sql), std::move(params)});
+  Pipeline& Add(std::string sql, std::vector<Param> params = {}, Plan plan = Plan::kKept) {
+    queries_.push_back({std::move(sql), std::move(params), plan});
     return *this;
   }
 

@@ -42,9 +42,9 @@ Transaction::~Transaction() {
   if (begun_ && !ended_) Rollback();
 }
 
-absl::StatusOr<Result> Transaction::Execute(std::string sql, std::vector<Param> params) {
+absl::StatusOr<Result> Transaction::Execute(std::string sql, std::vector<Param> params, Plan plan) {
   Pipeline one;
-  one.Add(std::move(sql), std::move(params));
+  one.Add(std::move(sql), std::move(params), plan);
   ASSIGN_OR_RETURN(std::vector<Result> results, Execute(one));
   return std::move(results.front());
 }
@@ -60,7 +60,9 @@ absl::StatusOr<std::vector<Result>> Transaction::Execute(const Pipeline& pipelin
 absl::StatusOr<std::vector<Result>> Transaction::Begin(const Pipeline& pipeline) {
   Pipeline with_begin;
   with_begin.Add(begin_);
-  for (const Query& query : pipeline.queries()) with_begin.Add(query.sql, query.params);
+  for (const Query& query : pipeline.queries()) {
+    with_begin.Add(query.sql, query.params, query.plan);
+  }
   absl::StatusOr<std::vector<Result>> results = connection_.Execute(with_begin, deadline_);
   begun_ = true;
   if (results.ok()) results->erase(results->begin());

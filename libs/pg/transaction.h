@@ -37,7 +37,8 @@ class Transaction {
 
   /// As Connection::Execute, within the transaction. After an error only the end of the
   /// transaction is left.
-  absl::StatusOr<Result> Execute(std::string sql, std::vector<Param> params = {});
+  absl::StatusOr<Result> Execute(std::string sql, std::vector<Param> params = {},
+                                 Plan plan = Plan::kKept);
   absl::StatusOr<std::vector<Result>> Execute(const Pipeline& pipeline);
 
   /// Commits.

@@ -50,12 +50,15 @@ class LifecycleStore {
  public:
   virtual ~LifecycleStore() = default;
 
-  /// The next workspaces, by id, that may be due at `tick`: a superset. At most `limit` with an id
-  /// above `after` (the nil id: from the start); none means the end. Where the next autostart is
-  /// not known yet it is computed and stored on the way.
+  /// All workspaces, by id, that may be due at `tick`: a superset.
+  virtual absl::StatusOr<std::vector<lifecycle::WorkspaceId>> DueWorkspaces(
+      absl::Time tick, clock::Deadline deadline) = 0;
+
+  /// What the rules read of these workspaces, by id; those without a build are left out. Where the
+  /// next autostart is not known yet it is computed and stored on the way. Some hundred at once:
+  /// all are read by one statement.
   virtual absl::StatusOr<std::vector<LifecycleCandidate>> Candidates(
-      absl::Time tick, const lifecycle::WorkspaceId& after, int limit,
-      clock::Deadline deadline) = 0;
+      const std::vector<lifecycle::WorkspaceId>& workspaces, clock::Deadline deadline) = 0;
 
   /// Locks the proposed workspaces, decides again by the database's time, and does and records all
   /// that is due to them: builds with their events, dormancy, unused autostarts. One answer for

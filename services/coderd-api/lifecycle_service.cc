@@ -1,6 +1,8 @@
 #include "services/coderd-api/lifecycle_service.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,8 +17,18 @@ namespace pb = ::coder::lifecycle::v1;
 using lifecycle::LifecycleProposal;
 
 // Candidates of one statement and one message.
-constexpr int kPage = 500;
+constexpr size_t kPage = 500;
 constexpr int kMaxActions = 500;
+// Transactions of one call at a time: the database decides and writes for one while another waits
+// for its commit. More would take sessions and processors from people's calls.
+constexpr size_t kMaxChunksAtOnce = 3;
+
+// At most `size` of them from `begin` on.
+template <typename T>
+std::vector<T> SliceOf(const std::vector<T>& all, size_t begin, size_t size) {
+  const auto first = all.begin() + static_cast<ptrdiff_t>(begin);
+  return {first, first + static_cast<ptrdiff_t>(std::min(size, all.size() - begin))};
+}
 
 absl::StatusOr<std::vector<LifecycleProposal>> ProposalsOf(
     const pb::ApplyLifecycleActionsRequest& request) {
@@ -43,17 +55,17 @@ grpc::Status LifecycleService::StreamLifecycleCandidates(
       gate_, context, "/coder.lifecycle.v1.LifecycleService/StreamLifecycleCandidates", *request,
       [&](const CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const absl::Time tick, TickOf(request->has_tick(), request->tick()));
-        lifecycle::WorkspaceId after;
-        for (;;) {
-          ASSIGN_OR_RETURN(const auto page, store_.Candidates(tick, after, kPage, call.deadline));
-          if (page.empty()) return absl::OkStatus();
+        ASSIGN_OR_RETURN(const auto due, store_.DueWorkspaces(tick, call.deadline));
+        for (size_t begin = 0; begin < due.size(); begin += kPage) {
+          ASSIGN_OR_RETURN(const auto page,
+                           store_.Candidates(SliceOf(due, begin, kPage), call.deadline));
           pb::StreamLifecycleCandidatesResponse response;
           for (const auto& candidate : page) *response.add_candidates() = ToProto(candidate);
           if (!writer->Write(response)) {
             return absl::CancelledError("stream lifecycle candidates: the caller went away");
           }
-          after = page.back().workspace_id;
         }
+        return absl::OkStatus();
       });
 }
 
@@ -65,19 +77,36 @@ grpc::Status LifecycleService::ApplyLifecycleActions(
       [&](const CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const absl::Time tick, TickOf(request->has_tick(), request->tick()));
         ASSIGN_OR_RETURN(const std::vector<LifecycleProposal> proposals, ProposalsOf(*request));
-        for (size_t begin = 0; begin < proposals.size(); begin += storage::kMaxLifecycleChunk) {
-          const size_t end = std::min(proposals.size(), begin + storage::kMaxLifecycleChunk);
-          ASSIGN_OR_RETURN(const storage::AppliedProposals applied,
-                           store_.Apply(tick,
-                                        {proposals.begin() + static_cast<ptrdiff_t>(begin),
-                                         proposals.begin() + static_cast<ptrdiff_t>(end)},
-                                        call.deadline));
-          for (const auto& result : applied.results) *response->add_results() = ToProto(result);
-          for (const auto& organization : applied.queued_in) queue_signal_.Poke(organization);
-          if (applied.wrote_events) poker_.Poke();
+        for (const auto& applied : ApplyChunks(tick, proposals, call.deadline)) {
+          RETURN_IF_ERROR(applied.status());
+          for (const auto& result : applied->results) *response->add_results() = ToProto(result);
         }
         return absl::OkStatus();
       });
+}
+
+std::vector<absl::StatusOr<storage::AppliedProposals>> LifecycleService::ApplyChunks(
+    absl::Time tick, const std::vector<LifecycleProposal>& proposals, clock::Deadline deadline) {
+  const size_t count =
+      (proposals.size() + storage::kMaxLifecycleChunk - 1) / storage::kMaxLifecycleChunk;
+  std::vector<absl::StatusOr<storage::AppliedProposals>> applied(
+      count, absl::UnknownError("apply lifecycle actions: not tried"));
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      applied[i] = store_.Apply(
+          tick, SliceOf(proposals, i * storage::kMaxLifecycleChunk, storage::kMaxLifecycleChunk),
+          deadline);
+      if (!applied[i].ok()) continue;
+      for (const auto& organization : applied[i]->queued_in) queue_signal_.Poke(organization);
+      if (applied[i]->wrote_events) poker_.Poke();
+    }
+  };
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < std::min(count, kMaxChunksAtOnce); ++i) others.emplace_back(work);
+  work();
+  others.clear();
+  return applied;
 }
 
 }  // namespace coder::api

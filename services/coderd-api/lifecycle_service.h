@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "coder/lifecycle/v1/lifecycle.grpc.pb.h"
 #include "libs/events/poker.h"
 #include "libs/storage/lifecycle_store.h"
@@ -31,6 +33,12 @@ class LifecycleService final : public ::coder::lifecycle::v1::LifecycleService::
       ::coder::lifecycle::v1::ApplyLifecycleActionsResponse* response) override;
 
  private:
+  // Applies the chunks of a call, some at a time, and wakes who waits for what they wrote. One
+  // answer for each chunk, in order.
+  std::vector<absl::StatusOr<storage::AppliedProposals>> ApplyChunks(
+      absl::Time tick, const std::vector<lifecycle::LifecycleProposal>& proposals,
+      clock::Deadline deadline);
+
   const CallGate& gate_;
   storage::LifecycleStore& store_;
   events::OutboxPoker& poker_;

@@ -115,8 +115,7 @@ TEST_CASE("a candidate arrives as it left the database") {
   f.world.Run(
       "UPDATE workspaces SET autostart_schedule = 'CRON_TZ=Europe/Berlin 30 9 * * 1-5', "
       "dormant_at = now(), deleting_at = now() + interval '4 days'");
-  const auto stored =
-      f.store.Candidates(f.now, WorkspaceId(), 10, clock::Deadline::After(absl::Minutes(1)));
+  const auto stored = f.store.Candidates({id}, clock::Deadline::After(absl::Minutes(1)));
   REQUIRE_THAT(stored, IsOk());
   REQUIRE(stored->size() == 1);
   std::vector<LifecycleCandidate> received;

@@ -54,16 +54,18 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]))sql";
 constexpr char kPointWorkspaces[] = R"sql(
 UPDATE workspaces w SET latest_build_id = n.build_id, updated_at = now(),
   last_used_at = CASE WHEN n.is_use THEN now() ELSE w.last_used_at END,
+  next_start_at = CASE WHEN n.sets_next_start THEN n.next_start_at ELSE w.next_start_at END,
   deleted_at = CASE WHEN n.at_once THEN clock_timestamp() ELSE w.deleted_at END
-FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::boolean[])
-  AS n (workspace_id, build_id, is_use, at_once)
+FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::boolean[], $5::boolean[],
+  $6::timestamptz[]) AS n (workspace_id, build_id, is_use, at_once, sets_next_start, next_start_at)
 WHERE w.id = n.workspace_id)sql";
 
 // The columns of the batch, one element for each build.
 struct Columns {
   std::vector<std::string> ids, jobs, workspaces, versions, initiators, transitions, reasons;
   std::vector<int64_t> numbers;
-  std::vector<bool> waits_behind, at_once, debug, keeps_state, is_use;
+  std::vector<bool> waits_behind, at_once, debug, keeps_state, is_use, sets_next_start;
+  std::vector<std::optional<absl::Time>> next_starts;
   // One element for each parameter.
   std::vector<std::string> parameter_builds, parameter_names, parameter_values;
 };
@@ -85,6 +87,8 @@ Columns ColumnsOf(const std::vector<BuildToInsert>& builds) {
     c.debug.push_back(build.debug);
     c.keeps_state.push_back(build.plan.state == StateSource::kPrevious);
     c.is_use.push_back(!scheduled && build.transition == lifecycle::BuildTransition::kStart);
+    c.sets_next_start.push_back(build.next_start.has_value());
+    c.next_starts.push_back(build.next_start ? build.next_start->at : std::nullopt);
     for (const NameValue& parameter : build.plan.parameters) {
       c.parameter_builds.push_back(build.id.ToString());
       c.parameter_names.push_back(parameter.name);
@@ -132,7 +136,8 @@ absl::Status InsertBuilds(pg::Transaction& tx, const std::vector<BuildToInsert>&
   writes.Add(kInsertBuilds, {c.ids, c.workspaces, c.numbers, c.versions, c.transitions, c.reasons,
                              c.initiators, c.jobs, c.debug, c.keeps_state});
   writes.Add(kInsertParameters, {c.parameter_builds, c.parameter_names, c.parameter_values});
-  writes.Add(kPointWorkspaces, {c.workspaces, c.ids, c.is_use, c.at_once});
+  writes.Add(kPointWorkspaces,
+             {c.workspaces, c.ids, c.is_use, c.at_once, c.sets_next_start, c.next_starts});
   const absl::StatusOr<std::vector<pg::Result>> written = tx.Execute(writes);
   if (pg::ConstraintName(written.status()) == "workspace_builds_workspace_id_build_number_key") {
     return BuildActive();

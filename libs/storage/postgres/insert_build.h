@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "libs/lifecycle/ids.h"
 #include "libs/lifecycle/new_build.h"
 #include "libs/lifecycle/types.h"
@@ -23,6 +25,11 @@ struct BuildToInsert {
   bool debug = false;
   /// What CheckNewBuild answered under the lock that is still held.
   lifecycle::NewBuildPlan plan;
+  /// The workspace's prefilter of the autostart rule after this build; absent: left as it is.
+  struct NextStart {
+    std::optional<absl::Time> at;
+  };
+  std::optional<NextStart> next_start;
 };
 
 /// Whether the scheduler asks for builds with this reason, and nobody waits for them.

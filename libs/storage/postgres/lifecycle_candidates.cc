@@ -1,13 +1,10 @@
 #include "libs/storage/postgres/lifecycle_candidates.h"
 
-#include "libs/storage/postgres/lifecycle_rows.h"
-
 namespace coder::storage {
 namespace {
 
 // One arm for each rule, each from an index; wider than the rules, which decide.
 constexpr char kDue[] = R"sql(
-WITH due (id) AS (
   SELECT id FROM workspaces
   WHERE deleted_at IS NULL AND autostart_schedule IS NOT NULL
     AND (next_start_at <= $1 OR next_start_at IS NULL)
@@ -51,22 +48,10 @@ WITH due (id) AS (
     AND b.deadline > $1 AND b.deadline <= $1 + t.autostop_reminder
     AND NOT EXISTS (SELECT FROM lifecycle_outcomes r WHERE r.workspace_id = w.id
       AND r.kind = 'autostop_reminder' AND r.nominal_at = b.deadline)
-)
-)sql";
+ORDER BY id)sql";
 
 }  // namespace
 
-const std::string& CandidatesSql() {
-  static const auto* const sql =
-      new std::string(SelectLifecycleRows(kDue, "due JOIN workspaces w ON w.id = due.id",
-                                          "WHERE due.id > $2 ORDER BY due.id LIMIT $3"));
-  return *sql;
-}
-
-const std::string& LockedRowsSql() {
-  static const auto* const sql = new std::string(
-      SelectLifecycleRows("", "workspaces w", "WHERE w.id = ANY($1::uuid[]) ORDER BY w.id"));
-  return *sql;
-}
+const char* DueWorkspacesSql() { return kDue; }
 
 }  // namespace coder::storage

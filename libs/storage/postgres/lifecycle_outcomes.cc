@@ -1,5 +1,8 @@
 #include "libs/storage/postgres/lifecycle_outcomes.h"
 
+#include <optional>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -23,15 +26,16 @@ ON CONFLICT (workspace_id, kind, nominal_at, attempt) DO UPDATE SET
   reason = CASE WHEN excluded.outcome = 'missed' THEN o.reason ELSE excluded.reason END,
   detail = CASE WHEN excluded.outcome = 'missed' THEN o.detail ELSE excluded.detail END
 WHERE o.outcome = 'skipped' AND (o.kind <> 'autostart' OR o.reason = 'NO_PROVISIONER')
-  AND (o.outcome, o.reason) IS DISTINCT FROM (excluded.outcome, excluded.reason))sql";
+  AND (o.outcome, o.reason) IS DISTINCT FROM (excluded.outcome, excluded.reason)
+RETURNING workspace_id, kind, nominal_at, attempt, outcome, coalesce(reason, '') AS reason,
+  coalesce(detail, '') AS detail, build_id)sql";
 
 constexpr char kFind[] = R"sql(
-SELECT o.outcome, coalesce(o.reason, '') AS reason, coalesce(o.detail, '') AS detail, o.build_id
+SELECT o.workspace_id, o.kind, o.nominal_at, o.attempt, o.outcome, coalesce(o.reason, '') AS reason,
+  coalesce(o.detail, '') AS detail, o.build_id
 FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::integer[])
-  WITH ORDINALITY AS n (workspace_id, kind, nominal_at, attempt, place)
-LEFT JOIN lifecycle_outcomes o ON o.workspace_id = n.workspace_id AND o.kind = n.kind
-  AND o.nominal_at = n.nominal_at AND o.attempt = n.attempt
-ORDER BY n.place)sql";
+  AS n (workspace_id, kind, nominal_at, attempt)
+JOIN lifecycle_outcomes o USING (workspace_id, kind, nominal_at, attempt))sql";
 
 struct KeyColumns {
   std::vector<std::string> workspaces, kinds;
@@ -51,10 +55,36 @@ LifecycleOutcome OutcomeOf(const std::string& word) {
   return word == "missed" ? LifecycleOutcome::kMissed : LifecycleOutcome::kSkipped;
 }
 
+OutcomesByKey ByKeyOf(const pg::Result& rows) {
+  OutcomesByKey outcomes;
+  for (const pg::Result::Row row : rows) {
+    // The words are held to these by CHECKs.
+    const LifecycleProposal key{
+        .workspace_id = lifecycle::WorkspaceId::Parse(row.Get<std::string>("workspace_id")).value(),
+        .kind = lifecycle::ParseLifecycleKind(row.Get<std::string>("kind")).value(),
+        .nominal_time = row.Get<absl::Time>("nominal_at"),
+        .attempt = row.Get<int32_t>("attempt")};
+    LifecycleResult& result = outcomes[key];
+    result.outcome = OutcomeOf(row.Get<std::string>("outcome"));
+    result.reason = row.Get<std::string>("reason");
+    result.detail = row.Get<std::string>("detail");
+    if (const auto build = row.Get<std::optional<std::string>>("build_id")) {
+      result.build_id = BuildId::Parse(*build).value();
+    }
+  }
+  return outcomes;
+}
+
 }  // namespace
 
-absl::Status RecordOutcomes(pg::Transaction& tx, const std::vector<OutcomeToStore>& outcomes) {
-  if (outcomes.empty()) return absl::OkStatus();
+bool ByKey::operator()(const LifecycleProposal& a, const LifecycleProposal& b) const {
+  return std::tie(a.workspace_id, a.kind, a.nominal_time, a.attempt) <
+         std::tie(b.workspace_id, b.kind, b.nominal_time, b.attempt);
+}
+
+absl::StatusOr<OutcomesByKey> RecordOutcomes(pg::Transaction& tx,
+                                             const std::vector<OutcomeToStore>& outcomes) {
+  if (outcomes.empty()) return OutcomesByKey();
   KeyColumns keys;
   std::vector<std::string> words, reasons, details;
   std::vector<std::optional<std::string>> builds;
@@ -66,33 +96,22 @@ absl::Status RecordOutcomes(pg::Transaction& tx, const std::vector<OutcomeToStor
     builds.push_back(outcome.result.build_id ? std::optional(outcome.result.build_id->ToString())
                                              : std::nullopt);
   }
-  return tx
-      .Execute(kRecord, {keys.workspaces, keys.kinds, keys.nominals, keys.attempts, words, reasons,
-                         details, builds})
-      .status();
+  ASSIGN_OR_RETURN(const pg::Result written,
+                   tx.Execute(kRecord, {keys.workspaces, keys.kinds, keys.nominals, keys.attempts,
+                                        words, reasons, details, builds}));
+  return ByKeyOf(written);
 }
 
-absl::StatusOr<std::vector<std::optional<LifecycleResult>>> FindOutcomes(
-    pg::Transaction& tx, const std::vector<LifecycleProposal>& keys) {
-  std::vector<std::optional<LifecycleResult>> found;
-  if (keys.empty()) return found;
+absl::StatusOr<OutcomesByKey> FindOutcomes(pg::Transaction& tx,
+                                           const std::vector<LifecycleProposal>& keys) {
+  if (keys.empty()) return OutcomesByKey();
   KeyColumns columns;
   for (const LifecycleProposal& key : keys) columns.Add(key);
-  ASSIGN_OR_RETURN(const pg::Result rows, tx.Execute(kFind, {columns.workspaces, columns.kinds,
-                                                             columns.nominals, columns.attempts}));
-  for (const pg::Result::Row row : rows) {
-    std::optional<LifecycleResult>& result = found.emplace_back();
-    const auto word = row.Get<std::optional<std::string>>("outcome");
-    if (!word) continue;
-    result.emplace();
-    result->outcome = OutcomeOf(*word);
-    result->reason = row.Get<std::string>("reason");
-    result->detail = row.Get<std::string>("detail");
-    if (const auto build = row.Get<std::optional<std::string>>("build_id")) {
-      result->build_id = BuildId::Parse(*build).value();
-    }
-  }
-  return found;
+  ASSIGN_OR_RETURN(
+      const pg::Result found,
+      tx.Execute(kFind, {columns.workspaces, columns.kinds, columns.nominals, columns.attempts},
+                 pg::Plan::kFresh));
+  return ByKeyOf(found);
 }
 
 }  // namespace coder::storage

@@ -1,11 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
+#include <map>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/lifecycle/ids.h"
 #include "libs/pg/transaction.h"
@@ -19,13 +17,22 @@ struct OutcomeToStore {
   LifecycleResult result;
 };
 
+/// Orders keys; in no order that means anything.
+struct ByKey {
+  bool operator()(const LifecycleProposal& a, const LifecycleProposal& b) const;
+};
+
+/// Recorded outcomes by their keys.
+using OutcomesByKey = std::map<LifecycleProposal, LifecycleResult, ByKey>;
+
 /// Records outcomes within `tx`, which holds the locks of their workspaces. A recorded outcome
 /// stays, but for one that left the nominal time open: a skipped action of any kind but autostart,
-/// and an autostart skipped for want of a provisioner. One round trip.
-absl::Status RecordOutcomes(pg::Transaction& tx, const std::vector<OutcomeToStore>& outcomes);
+/// and an autostart skipped for want of a provisioner. Returns what was written. One round trip.
+absl::StatusOr<OutcomesByKey> RecordOutcomes(pg::Transaction& tx,
+                                             const std::vector<OutcomeToStore>& outcomes);
 
-/// What is recorded for each key, in order; nothing where nothing is. One round trip.
-absl::StatusOr<std::vector<std::optional<LifecycleResult>>> FindOutcomes(
-    pg::Transaction& tx, const std::vector<LifecycleProposal>& keys);
+/// What is recorded for these keys. One round trip; none when there are no keys.
+absl::StatusOr<OutcomesByKey> FindOutcomes(pg::Transaction& tx,
+                                           const std::vector<LifecycleProposal>& keys);
 
 }  // namespace coder::storage

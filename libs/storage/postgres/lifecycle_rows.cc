@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "libs/lifecycle/types.h"
 #include "libs/schedule/autostart.h"
 #include "libs/schedule/cron.h"
@@ -13,7 +12,9 @@
 namespace coder::storage {
 namespace {
 
-constexpr char kColumns[] = R"sql(
+// A start that found no provisioner is still open within the catch-up window. No slot of more than
+// 40 days ago is still undecided, but after an outage that long.
+constexpr char kRows[] = R"sql(
 SELECT w.id, w.owner_id, w.organization_id, w.deleted_at IS NOT NULL AS deleted, u.status AS owner_status,
   b.transition, j.status AS job_status, b.created_at AS build_created_at,
   j.completed_at AS job_completed_at, b.deadline, w.autostart_schedule, w.autostart_set_at,
@@ -27,11 +28,7 @@ SELECT w.id, w.owner_id, w.organization_id, w.deleted_at IS NOT NULL AS deleted,
   k.first_days, k.last_days, k.reasons,
   EXISTS (SELECT FROM lifecycle_outcomes r WHERE r.workspace_id = w.id
     AND r.kind = 'autostop_reminder' AND r.nominal_at = b.deadline) AS reminded
-FROM )sql";
-
-// A start that found no provisioner is still open within the catch-up window. No slot of more than
-// 40 days ago is still undecided, but after an outage that long.
-constexpr char kJoins[] = R"sql(
+FROM workspaces w
 JOIN users u ON u.id = w.owner_id
 JOIN workspace_builds b ON b.id = w.latest_build_id
 JOIN provisioner_jobs j ON j.id = b.job_id
@@ -58,7 +55,7 @@ CROSS JOIN LATERAL (
   WHERE x.organization_id = w.organization_id AND x.last_day > current_date - 40
     AND (x.template_id IS NULL OR x.template_id = w.template_id)
     AND w.autostart_schedule IS NOT NULL) k
-)sql";
+WHERE w.id = ANY($1::uuid[]) ORDER BY w.id)sql";
 
 lifecycle::TemplatePolicy ReadPolicy(const pg::Result::Row& row) {
   using MaybeDuration = std::optional<absl::Duration>;
@@ -91,10 +88,13 @@ std::vector<lifecycle::BlackoutDates> ReadBlackouts(const pg::Result::Row& row) 
   return blackouts;
 }
 
-std::string SelectLifecycleRows(absl::string_view with, absl::string_view from,
-                                absl::string_view rest) {
-  return absl::StrCat(with, kColumns, from, kJoins, rest);
+std::vector<std::string> TextsOf(const std::vector<lifecycle::WorkspaceId>& ids) {
+  std::vector<std::string> texts;
+  for (const lifecycle::WorkspaceId& id : ids) texts.push_back(id.ToString());
+  return texts;
 }
+
+const char* LifecycleRowsSql() { return kRows; }
 
 LifecycleRow ReadLifecycleRow(const pg::Result::Row& row) {
   using MaybeTime = std::optional<absl::Time>;

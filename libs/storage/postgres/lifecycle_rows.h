@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/lifecycle/decision.h"
 #include "libs/lifecycle/ids.h"
@@ -23,11 +22,11 @@ struct LifecycleRow {
   std::optional<absl::Time> next_start_at;
 };
 
-/// A statement that selects the columns of a LifecycleRow: `with` (or nothing), the joined tables
-/// `from`, which name workspaces as w, and what follows, `rest`. Workspaces without a build fall
-/// out.
-std::string SelectLifecycleRows(absl::string_view with, absl::string_view from,
-                                absl::string_view rest);
+/// The ids as a uuid[] parameter takes them.
+std::vector<std::string> TextsOf(const std::vector<lifecycle::WorkspaceId>& ids);
+
+/// Selects the LifecycleRow of each workspace of $1, by id. Workspaces without a build fall out.
+const char* LifecycleRowsSql();
 
 /// Blackout dates from the columns first_days, last_days and reasons.
 std::vector<lifecycle::BlackoutDates> ReadBlackouts(const pg::Result::Row& row);
@@ -36,8 +35,8 @@ std::vector<lifecycle::BlackoutDates> ReadBlackouts(const pg::Result::Row& row);
 LifecycleRow ReadLifecycleRow(const pg::Result::Row& row);
 
 /// When the first nominal autostart without an outcome is due, or was: its time and the spread
-/// offset. Absent without a schedule and for
-/// one that cannot be read or never fires on an allowed day.
+/// offset. Absent without a schedule and for one that cannot be read or never fires on an allowed
+/// day.
 std::optional<absl::Time> FirstUndecidedStart(const lifecycle::LifecycleSnapshot& snapshot);
 
 }  // namespace coder::storage

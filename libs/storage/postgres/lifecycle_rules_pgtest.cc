@@ -40,7 +40,7 @@ struct Fixture {
 
   // What the rules find due is sent, as the scheduler does; how the last of it ended.
   LifecycleResult Tick() {
-    const auto page = store.Candidates(now, WorkspaceId(), 100, Ample());
+    const auto page = store.Candidates(store.DueWorkspaces(now, Ample()).value(), Ample());
     REQUIRE_THAT(page, IsOk());
     LifecycleResult last;
     for (const LifecycleCandidate& candidate : *page) {
@@ -72,7 +72,7 @@ struct Fixture {
   }
 
   bool IsCandidate() {
-    const auto page = store.Candidates(now, WorkspaceId(), 100, Ample());
+    const auto page = store.Candidates(store.DueWorkspaces(now, Ample()).value(), Ample());
     REQUIRE_THAT(page, IsOk());
     return !page->empty();
   }
@@ -149,7 +149,7 @@ TEST_CASE("spread moves a start to the workspace's place, and the prefilter with
   f.world.Run("UPDATE templates SET autostart_spread = interval '1 hour'");
   const absl::Duration offset = schedule::SpreadOffset(f.id.ToString(), absl::Hours(1));
   f.world.Run("UPDATE workspaces SET next_start_at = NULL");
-  const auto page = f.store.Candidates(f.now, WorkspaceId(), 10, Ample());
+  const auto page = f.store.Candidates(f.store.DueWorkspaces(f.now, Ample()).value(), Ample());
   REQUIRE_THAT(page, IsOk());
   REQUIRE(page->size() == 1);
   CHECK((*page)[0].snapshot.autostart_offset == offset);

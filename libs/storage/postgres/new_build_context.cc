@@ -138,8 +138,8 @@ class Contexts {
     }
   }
 
-  void AddFacts(pg::Pipeline& reads) const {
-    reads.Add(kWorkspaces, {ids_}).Add(kLatestParameters, {ids_});
+  void AddFacts(pg::Plan plan, pg::Pipeline& reads) const {
+    reads.Add(kWorkspaces, {ids_}, plan).Add(kLatestParameters, {ids_}, plan);
   }
 
   absl::Status ReadFacts(const pg::Result& workspaces, const pg::Result& parameters) {
@@ -215,7 +215,7 @@ absl::StatusOr<NewBuildContext> LockForNewBuild(pg::Transaction& tx, const Works
   // for.
   pg::Pipeline reads;
   reads.Add(kLockWorkspace, {workspace.ToString()});
-  contexts.AddFacts(reads);
+  contexts.AddFacts(pg::Plan::kKept, reads);
   ASSIGN_OR_RETURN(const std::vector<pg::Result> rows, tx.Execute(reads));
   RETURN_IF_ERROR(contexts.ReadFacts(rows[1], rows[2]));
   RETURN_IF_ERROR(contexts.ReadVersions(tx));
@@ -227,7 +227,7 @@ absl::StatusOr<std::vector<NewBuildContext>> ReadForNewBuilds(pg::Transaction& t
   if (orders.empty()) return std::vector<NewBuildContext>();
   Contexts contexts(std::move(orders));
   pg::Pipeline reads;
-  contexts.AddFacts(reads);
+  contexts.AddFacts(pg::Plan::kFresh, reads);
   ASSIGN_OR_RETURN(const std::vector<pg::Result> rows, tx.Execute(reads));
   RETURN_IF_ERROR(contexts.ReadFacts(rows[0], rows[1]));
   RETURN_IF_ERROR(contexts.ReadVersions(tx));

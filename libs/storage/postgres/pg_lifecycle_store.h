@@ -14,10 +14,11 @@ class PgLifecycleStore : public LifecycleStore {
   /// Pool and generator must outlive the store.
   PgLifecycleStore(pg::Pool& pool, ids::UuidV7Generator& ids) : pool_(pool), ids_(ids) {}
 
-  absl::StatusOr<std::vector<LifecycleCandidate>> Candidates(absl::Time tick,
-                                                             const lifecycle::WorkspaceId& after,
-                                                             int limit,
-                                                             clock::Deadline deadline) override;
+  absl::StatusOr<std::vector<lifecycle::WorkspaceId>> DueWorkspaces(
+      absl::Time tick, clock::Deadline deadline) override;
+
+  absl::StatusOr<std::vector<LifecycleCandidate>> Candidates(
+      const std::vector<lifecycle::WorkspaceId>& workspaces, clock::Deadline deadline) override;
 
   absl::StatusOr<AppliedProposals> Apply(absl::Time tick,
                                          const std::vector<LifecycleProposal>& proposals,

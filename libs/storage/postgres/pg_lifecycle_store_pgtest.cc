@@ -81,7 +81,7 @@ struct Fixture {
   }
 
   std::vector<WorkspaceId> CandidateIds() {
-    const auto page = store.Candidates(now, WorkspaceId(), 100, Ample());
+    const auto page = store.Candidates(store.DueWorkspaces(now, Ample()).value(), Ample());
     REQUIRE_THAT(page, IsOk());
     std::vector<WorkspaceId> ids;
     for (const LifecycleCandidate& candidate : *page) ids.push_back(candidate.workspace_id);
@@ -99,7 +99,7 @@ struct Fixture {
 
   // What the domain would propose, done and answered.
   LifecycleResult ApplyDue(const WorkspaceId& id) {
-    const auto page = store.Candidates(now, WorkspaceId(), 100, Ample());
+    const auto page = store.Candidates(store.DueWorkspaces(now, Ample()).value(), Ample());
     REQUIRE_THAT(page, IsOk());
     for (const LifecycleCandidate& candidate : *page) {
       if (candidate.workspace_id != id) continue;
@@ -389,7 +389,7 @@ TEST_CASE("a tick far ahead of the database's time is refused") {
   Fixture f;
   const WorkspaceId id = f.DueToStart("dev");
   const absl::Time ahead = f.now + absl::Minutes(5);
-  const auto page = f.store.Candidates(ahead, WorkspaceId(), 10, Ample());
+  const auto page = f.store.DueWorkspaces(ahead, Ample());
   CHECK(ReasonOf(page.status()) == "TICK_IN_FUTURE");
   const auto results = f.store.Apply(ahead, {{id, LifecycleKind::kAutostart, f.Slot()}}, Ample());
   CHECK_THAT(results, StatusIs(absl::StatusCode::kFailedPrecondition, "set the scheduler's clock"));
@@ -426,22 +426,18 @@ TEST_CASE("one workspace that cannot be written does not hold up its neighbours"
   CHECK(f.Count("outbox") == 2);
 }
 
-TEST_CASE("candidates come in pages by id") {
+TEST_CASE("due workspaces are told by id, and read as many at once as one likes") {
   Fixture f;
   std::vector<WorkspaceId> made;
   for (const char* name : {"a", "b", "c"}) made.push_back(f.DueToStart(name));
   f.Workspace("quiet", "stop", absl::Hours(1));
   std::sort(made.begin(), made.end());
-  std::vector<WorkspaceId> seen;
-  WorkspaceId after;
-  for (;;) {
-    const auto page = f.store.Candidates(f.now, after, 2, Ample());
-    REQUIRE_THAT(page, IsOk());
-    if (page->empty()) break;
-    for (const LifecycleCandidate& candidate : *page) seen.push_back(candidate.workspace_id);
-    after = seen.back();
-  }
-  CHECK(seen == made);
+  CHECK(f.store.DueWorkspaces(f.now, Ample()).value() == made);
+  const auto read = f.store.Candidates({made[0], made[2]}, Ample());
+  REQUIRE_THAT(read, IsOk());
+  REQUIRE(read->size() == 2);
+  CHECK((*read)[0].workspace_id == made[0]);
+  CHECK((*read)[1].workspace_id == made[2]);
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ absl::StatusOr<LifecycleRow> Locked(pg::Transaction& tx, const WorkspaceId& id, 
                    tx.Execute(pg::Pipeline()
                                   .Add(kLock, {id.ToString()})
                                   .Add(kDatabaseTime)
-                                  .Add(LockedRowsSql(), {ids})));
+                                  .Add(LifecycleRowsSql(), {ids}, pg::Plan::kFresh)));
   now = read[1].Get<absl::Time>(0, 0);
   if (read[2].empty()) return NoWorkspace(id);
   LifecycleRow row = ReadLifecycleRow(read[2][0]);
@@ -201,7 +201,9 @@ absl::StatusOr<ScheduleView> PgScheduleStore::View(const WorkspaceId& id,
       pool_, {.deadline = deadline}, [&](pg::Transaction& tx) -> absl::StatusOr<ScheduleView> {
         const std::vector<std::string> ids = {id.ToString()};
         ASSIGN_OR_RETURN(const std::vector<pg::Result> read,
-                         tx.Execute(pg::Pipeline().Add(kDatabaseTime).Add(LockedRowsSql(), {ids})));
+                         tx.Execute(pg::Pipeline()
+                                        .Add(kDatabaseTime)
+                                        .Add(LifecycleRowsSql(), {ids}, pg::Plan::kFresh)));
         if (read[1].empty()) return NoWorkspace(id);
         return ScheduleView{.snapshot = ReadLifecycleRow(read[1][0]).snapshot,
                             .now = read[0].Get<absl::Time>(0, 0)};

@@ -94,6 +94,7 @@ INSERT INTO autostart_blackouts (id, organization_id, first_day, last_day, creat
       {8,
        "INSERT INTO outbox (workspace_id, workspace_version, payload) VALUES (gen_random_uuid(), "
        "2, 'event');"},
+      {9, ""},
   };
   return *rows;
 }
