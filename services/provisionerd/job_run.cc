@@ -25,9 +25,13 @@ constexpr absl::Duration kLogBudget = absl::Seconds(10);
 constexpr char kSettingUp[] = "Setting up";
 constexpr char kCleaningUp[] = "Cleaning Up";
 
+// UNKNOWN: the database was lost while it committed. CANCELLED: gRPC drops what reaches an API that
+// is about to leave. Every call under a lease may be repeated.
 bool IsTransient(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
-         status.code() == absl::StatusCode::kDeadlineExceeded;
+         status.code() == absl::StatusCode::kDeadlineExceeded ||
+         status.code() == absl::StatusCode::kUnknown ||
+         status.code() == absl::StatusCode::kCancelled;
 }
 
 /// A job's private directory: `template` for the archive, `work` for the engine.

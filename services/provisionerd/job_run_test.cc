@@ -52,6 +52,11 @@ class ScriptedClient final : public JobClient {
   absl::StatusOr<std::string> DownloadState(const Lease&) override { return std::string("before"); }
   absl::StatusOr<bool> UploadState(const Lease&, std::string_view state) override {
     const std::lock_guard lock(mutex);
+    if (!unanswered_uploads.empty()) {
+      const absl::Status status = unanswered_uploads.back();
+      unanswered_uploads.pop_back();
+      return status;
+    }
     calls.push_back("state:" + std::string(state));
     return heartbeat.code() == absl::StatusCode::kFailedPrecondition;
   }
@@ -84,6 +89,7 @@ class ScriptedClient final : public JobClient {
   bool cancel_requested = false;
   int heartbeats = 0;
   int unavailable_completions = 0;
+  std::vector<absl::Status> unanswered_uploads;
   std::string source = SomeArchive();
   std::vector<std::string> log;
   std::vector<std::string> calls;
@@ -163,6 +169,17 @@ TEST_CASE("a result is offered again while the API restarts") {
   };
   CHECK(fixture.Run() == JobEnd::kSucceeded);
   CHECK(fixture.client.calls == std::vector<std::string>{"complete-build"});
+}
+
+TEST_CASE("a state is stored again when nobody can tell whether it was") {
+  Fixture fixture;
+  fixture.client.unanswered_uploads = {absl::UnknownError("commit: the session was lost"),
+                                       absl::CancelledError("the API leaves")};
+  fixture.engine.build = [](const BuildRequest&, const EngineContext&) {
+    return BuildResult{absl::OkStatus(), "state"};
+  };
+  CHECK(fixture.Run() == JobEnd::kSucceeded);
+  CHECK(fixture.client.calls == std::vector<std::string>{"state:state", "complete-build"});
 }
 
 TEST_CASE("a damaged archive and an unknown engine end the job with a reason") {
