@@ -26,22 +26,23 @@ PERMISSIONS = {
 }
 
 
-def render_config(port, store, passwords, permissions=None, max_file=4 << 30):
+def render_config(port, store, passwords, permissions=None, max_file=4 << 30, tls=None):
     """nats-server's configuration.
 
     `passwords` maps each user of `permissions`, those of PERMISSIONS unless given, to its password; `max_file` bounds
-    what all streams may take, in bytes.
+    what all streams may take, in bytes; `tls` is the section of that name.
     """
     users = [{"user": user, "password": passwords[user], "permissions": may}
              for user, may in (permissions or PERMISSIONS).items()]
     # The server reads JSON: names and strings are quoted, nothing can be misread.
-    return json.dumps({
+    settings = {
         "listen": f"{ports.HOST}:{port}",
         "server_name": "coder-suite-local",
         "max_payload": 1048576,
         "jetstream": {"store_dir": str(store), "max_memory_store": 67108864, "max_file_store": max_file},
         "authorization": {"users": users},
-    }, indent=1) + "\n"
+    }
+    return json.dumps(settings | ({"tls": tls} if tls else {}), indent=1) + "\n"
 
 
 class Nats:
@@ -50,6 +51,7 @@ class Nats:
     def __init__(self, data, processes, port):
         self.permissions = dict(PERMISSIONS)
         self.max_file = 4 << 30
+        self.tls = None
         self._data = data
         self._processes = processes
         self._port = port
@@ -65,7 +67,7 @@ class Nats:
         config = self._data.path / "nats.conf"
         passwords = {user: self._data.secret("nats " + user) for user in self.permissions}
         self._data.write_private(config, render_config(self._port, self._data.path / "nats", passwords,
-                                                       self.permissions, self.max_file))
+                                                       self.permissions, self.max_file, self.tls))
         self._processes.start(NAME, [_PROGRAM, "-c", config])
         self._processes.wait_ready(NAME, self._greets)
 

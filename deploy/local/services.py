@@ -10,8 +10,9 @@ from tools.dev import places
 # gRPC itself.
 Service = collections.namedtuple("Service", "name uses_grpc_port flags environment")
 
-# What a service may need to know of the others.  `apis` names the instances of coderd-api.
-Wiring = collections.namedtuple("Wiring", "postgres nats ports engine engine_config data provisioners apis")
+# What a service may need to know of the others.  `apis` names the instances of coderd-api, `plaintext` is how they are called.
+Wiring = collections.namedtuple("Wiring", "postgres nats ports engine engine_config data provisioners apis plaintext",
+                                defaults=(True,))
 
 
 def _listen(wiring, instance):
@@ -22,6 +23,10 @@ def _api_address(wiring):
     """What gRPC clients dial: with several replicas a list of all, which they balance over."""
     addresses = [_listen(wiring, instance) for instance in wiring.apis]
     return addresses[0] if len(addresses) == 1 else "ipv4:" + ",".join(addresses)
+
+
+def _plaintext(wiring):
+    return f"--api-plaintext={'true' if wiring.plaintext else 'false'}"
 
 
 def work_dir(data, instance="provisionerd"):
@@ -42,14 +47,14 @@ SERVICES = [
         lambda w: {"CODER_POSTGRES_URL": w.postgres.url("coder_relay"), "CODER_NATS_URL": w.nats.url("pubsub-relay")}),
     Service(
         "provisionerd", False,
-        lambda w, instance: [f"--api-address={_api_address(w)}", "--api-plaintext", f"--engine-path={w.engine}",
+        lambda w, instance: [f"--api-address={_api_address(w)}", _plaintext(w), f"--engine-path={w.engine}",
                              f"--engine-config={w.engine_config}", f"--work-dir={work_dir(w.data, instance)}",
                              f"--name={instance}", f"--provisioners={','.join(w.provisioners)}",
                              f"--provisioner-key-file={w.data.provisioner_key}"],
         lambda w: {}),
     Service(
         "autostart-scheduler", False,
-        lambda w, instance: [f"--api-address={_api_address(w)}", "--api-plaintext",
+        lambda w, instance: [f"--api-address={_api_address(w)}", _plaintext(w),
                              f"--service-token-file={w.data.service_token}"],
         lambda w: {}),
 ]

@@ -3,11 +3,11 @@
 import random
 import time
 
-from tests.drills import drill as parts, nats_rebuilt, rolling, scale_down
+from tests.drills import drill as parts, nats_rebuilt, restore, rolling, rotation, scale_down
 from tests.faults import world as suite
 from tools.dev import engine, say
 
-DRILLS = {drill.name: drill for module in (rolling, scale_down, nats_rebuilt) for drill in module.DRILLS}
+DRILLS = {drill.name: drill for module in (rolling, restore, rotation, scale_down, nats_rebuilt) for drill in module.DRILLS}
 
 
 def listing():

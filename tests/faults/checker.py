@@ -48,7 +48,7 @@ class Checker:
         """`member` is the user id of the watch named "member", which may see its own workspaces alone."""
         self.violations = []
         self.counts = collections.Counter()
-        self._member = member
+        self.member = member
         self._set_back = log_may_be_set_back
         self._watches = collections.defaultdict(_Watch)
         self._acked = {}
@@ -132,7 +132,7 @@ class Checker:
         watch.position = line["position"]
 
     def _check_permitted(self, line):
-        if line["watch"] == "member" and line["owner"] != self._member:
+        if line["watch"] == "member" and line["owner"] != self.member:
             self._bad("OnlyPermitted", f"the member saw {line['workspace']}, which is of {line['owner']}")
 
     def _check_build(self, line):
@@ -164,7 +164,7 @@ class Checker:
             self._bad("TypedEndings", f"a call to {line['what']} was refused with {line['code']}")
 
     def _wanted(self, name, owner):
-        return name != "member" or owner == self._member
+        return name != "member" or owner == self.member
 
     def behind(self, truth, slow_too=False):
         """What watches have yet to see of the table: texts, empty when all have seen it.

@@ -22,7 +22,8 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: fault_load addresses=HOST:PORT,... admin=TOKEN member=TOKEN owners=NAME,... "
-    "template=ID seed=N writers=N workspaces=N watchers=N pause_ms=N\n";
+    "template=ID seed=N writers=N workspaces=N watchers=N pause_ms=N\n"
+    "       for TLS also ca=FILE certificate=FILE key=FILE\n";
 
 using Settings = std::map<std::string, std::string>;
 
@@ -31,11 +32,20 @@ int Number(const Settings& settings, const std::string& name) {
   return absl::SimpleAtoi(settings.at(name), &number) ? number : 0;
 }
 
-std::vector<std::shared_ptr<grpc::Channel>> Dial(const std::string& addresses, int client) {
+std::string Optional(const Settings& settings, const std::string& name) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? "" : found->second;
+}
+
+std::vector<std::shared_ptr<grpc::Channel>> Dial(const Settings& settings, int client) {
   std::vector<std::shared_ptr<grpc::Channel>> replicas;
-  for (const auto address : absl::StrSplit(addresses, ',')) {
-    auto channel = server::CreateChannel(
-        {.target = std::string(address), .user_agent = absl::StrCat("fault_load/", client)});
+  for (const auto address : absl::StrSplit(settings.at("addresses"), ',')) {
+    auto channel = server::CreateChannel({.target = std::string(address),
+                                          .plaintext = !settings.contains("ca"),
+                                          .ca = Optional(settings, "ca"),
+                                          .certificate = Optional(settings, "certificate"),
+                                          .key = Optional(settings, "key"),
+                                          .user_agent = absl::StrCat("fault_load/", client)});
     if (channel.ok()) replicas.push_back(*std::move(channel));
   }
   // Each client begins at another one.
@@ -45,25 +55,24 @@ std::vector<std::shared_ptr<grpc::Channel>> Dial(const std::string& addresses, i
 }
 
 std::vector<std::unique_ptr<Watching>> MakeWatchers(const Settings& settings, History& history) {
-  const std::string& addresses = settings.at("addresses");
   std::vector<std::unique_ptr<Watching>> watchers;
   const int resuming = Number(settings, "watchers");
   for (int i = 0; i < resuming; ++i) {
     watchers.push_back(std::make_unique<Watching>(
         Watching::Options{.name = absl::StrCat("all-", i), .token = settings.at("admin")},
-        Dial(addresses, i), history));
+        Dial(settings, i), history));
   }
   watchers.push_back(std::make_unique<Watching>(
       Watching::Options{
           .name = "slow", .token = settings.at("admin"), .slowness = absl::Milliseconds(200)},
-      Dial(addresses, resuming), history));
+      Dial(settings, resuming), history));
   watchers.push_back(std::make_unique<Watching>(
       Watching::Options{
           .name = "snapshots", .token = settings.at("admin"), .always_snapshot = true},
-      Dial(addresses, resuming + 1), history));
+      Dial(settings, resuming + 1), history));
   watchers.push_back(std::make_unique<Watching>(
       Watching::Options{.name = "member", .token = settings.at("member")},
-      Dial(addresses, resuming + 2), history));
+      Dial(settings, resuming + 2), history));
   return watchers;
 }
 
@@ -78,7 +87,7 @@ std::vector<std::unique_ptr<Writing>> MakeWriters(const Settings& settings, Hist
                          .workspaces = Number(settings, "workspaces"),
                          .seed = static_cast<uint64_t>(Number(settings, "seed") * 1000 + i),
                          .pause = absl::Milliseconds(Number(settings, "pause_ms"))},
-        Dial(settings.at("addresses"), i), history));
+        Dial(settings, i), history));
   }
   return writers;
 }

@@ -110,7 +110,7 @@ class World:
         self._put_proxies_between()
         self.wiring = self.local.start_services()
         command = account.Account(self.local.data, self.local.api_address()).command
-        self._coderctl = command
+        self.coderctl = command
         self._member_token = self._make_member()
         self.push_template("faults", self._template)
         member = self.query("SELECT id FROM users WHERE username = 'mia'")[0][0]
@@ -130,7 +130,7 @@ class World:
 
     def run_coderctl(self, *arguments, **environment):
         """What the first user's command printed."""
-        done = subprocess.run(self._coderctl(*arguments), env=dict(os.environ, **environment),
+        done = subprocess.run(self.coderctl(*arguments), env=dict(os.environ, **environment),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise AssertionError(f"coderctl {' '.join(arguments)}: {done.stderr}")
@@ -224,6 +224,10 @@ class World:
             return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
         except subprocess.TimeoutExpired as late:
             raise AssertionError(f"{script}: no answer within 30 s") from late
+
+    def environment(self, name):
+        """Variables on top of an instance's usual ones, to be changed; they count from its next start."""
+        return self._environment[name]
 
     def query(self, sql, role=postgres.OWNER):
         """Rows of texts."""
