@@ -21,6 +21,7 @@ BENCHES = {
     "herd": scheduling.herd,
     "herd-harm": scheduling.herd_harm,
     "builds": scheduling.builds,
+    "acquire": scheduling.acquire,
     "schedules": scheduling.schedules,
 }
 

@@ -13,7 +13,7 @@ from deploy.local import data_dir, ports, postgres, services, suite
 from tools.dev import bazel, places, say
 
 PROGRAMS = ["write_events", "raw_stream", "raw_watch_server", "watch_client", "raw_chain", "write_builds", "cron_rate",
-            "workspace_herd", "api_calls"]
+            "workspace_herd", "api_calls", "take_jobs"]
 _SERVICES = [*(services.target(name) for name in ("coderd-api", "pubsub-relay", "autostart-scheduler")),
              "//cli/coderctl:coderctl"]
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,7 @@ from tests.bench import rig, stats
 from tools.dev import say
 
 _STREAM_HEAD = "coderd_watch_ring_head_position"
+_KEY = "cpk_" + "b" * 43
 _ID = "('00000000-0000-4000-8000-' || lpad({}::text, 12, '0'))::uuid"
 
 # One template whose workspaces, numbered from 0, have been stopped two days ago.
@@ -25,7 +26,7 @@ INSERT INTO templates (id, organization_id, name, provisioner, active_version_id
   SELECT gen_random_uuid(), organization, 'herd', 'echo', v.id, owner FROM one, template_versions v;
 UPDATE template_versions SET template_id = t.id FROM templates t;
 INSERT INTO provisioner_keys (id, organization_id, name, hashed_secret, created_by)
-  SELECT gen_random_uuid(), organization, 'bench', sha256('bench'), owner FROM one;
+  SELECT gen_random_uuid(), organization, 'bench', sha256('{key}'), owner FROM one;
 INSERT INTO provisioner_daemons (id, organization_id, key_id, name, provisioners, tags, slots, last_seen_at)
   SELECT gen_random_uuid(), organization, k.id, 'bench', '{{echo}}', '{{}}', 1, now() + interval '1 day'
   FROM one, provisioner_keys k WHERE k.name = 'bench';
@@ -64,7 +65,7 @@ class _Herd:
 
     def __init__(self, local, due, others=0):
         self.local, self.due = local, due
-        local.sql(_WORKSPACES.format(id=_ID.format("i"), last=due + others - 1))
+        local.sql(_WORKSPACES.format(id=_ID.format("i"), last=due + others - 1, key=_KEY))
         self._tick = services.command(services.by_name("autostart-scheduler"), "autostart-scheduler", local.wiring,
                                       ("--once",))
 
@@ -175,6 +176,15 @@ COMMIT;
 """
 
 
+def _pgbench(local, script, clients, *limit):
+    """pgbench's transactions/s of a script."""
+    done = subprocess.run([postgres.programs_dir() / "pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", *limit,
+                           "-f", script, local.suite.postgres.url(postgres.OWNER)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise say.Problem(f"pgbench: {done.stderr.strip()}")
+    return float(re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE).group(1))
+
+
 def builds(options):
     """Builds/s through CreateWorkspaceBuild, 64 calls in flight, by pgbench's transactions of six statements."""
     calls, seconds = options.size(4000), 4 if options.full else 1
@@ -197,12 +207,62 @@ def builds(options):
 
         def baseline():
             local.sql("TRUNCATE bench_jobs, bench_builds; VACUUM bench_workspaces")
-            done = subprocess.run([postgres.programs_dir() / "pgbench", "-n", "-M", "prepared", "-c", "64", "-j", "2", "-T",
-                                   str(seconds), "-f", script, local.suite.postgres.url(postgres.OWNER)],
-                                  capture_output=True, text=True)
-            if done.returncode != 0:
-                raise say.Problem(f"pgbench: {done.stderr.strip()}")
-            return float(re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE).group(1))
+            return _pgbench(local, script, 64, "-T", str(seconds))
+
+        options.pairs_of(ratio, ours, baseline)
+    return [ratio]
+
+
+# Every workspace is to be started.
+_QUEUE = """
+INSERT INTO provisioner_jobs (id, organization_id, initiator_id, type, provisioner, file_id, tags, queue_at)
+  SELECT {job}, w.organization_id, w.owner_id, 'workspace_build', 'echo', j.file_id, j.tags, now()
+  FROM workspaces w JOIN workspace_builds b ON b.workspace_id = w.id JOIN provisioner_jobs j ON j.id = b.job_id;
+INSERT INTO workspace_builds (id, workspace_id, build_number, template_version_id, transition, reason, initiator_id, job_id)
+  SELECT {job}, w.id, 2, b.template_version_id, 'start', 'initiator', w.owner_id, {job}
+  FROM workspaces w JOIN workspace_builds b ON b.workspace_id = w.id;
+UPDATE workspaces w SET latest_build_id = {job};
+VACUUM ANALYZE workspaces, workspace_builds, provisioner_jobs;
+TRUNCATE bench_queue;
+INSERT INTO bench_queue (status) SELECT 0 FROM workspaces;
+VACUUM ANALYZE bench_queue;
+"""
+
+# The usual queue in a table: the oldest row that nobody holds is taken, then marked as done.
+_SKIP_LOCKED = """
+UPDATE bench_queue SET status = 1, worker = :client_id WHERE id = (
+  SELECT id FROM bench_queue WHERE status = 0 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id AS taken \\gset
+UPDATE bench_queue SET status = 2 WHERE id = :taken;
+"""
+
+
+def acquire(options):
+    """Jobs/s that 32 provisioners take and complete, by pgbench's clients taking rows with SKIP LOCKED."""
+    each = options.size(160)
+    ratio = stats.Ratio("acquire", "jobs/s", 0.8, 2)
+    with rig.Rig() as local:
+        those = _Herd(local, 0, 32 * each)
+        local.sql("CREATE TABLE bench_queue (id bigserial PRIMARY KEY, status int NOT NULL, worker int); "
+                  "CREATE INDEX ON bench_queue (id) WHERE status = 0")
+        script = local.folder / "skip_locked.sql"
+        script.write_text(_SKIP_LOCKED)
+
+        def queue():
+            those.reset()
+            local.sql(_QUEUE.format(job="overlay(w.id::text PLACING '9' FROM 20)::uuid"))
+
+        def ours():
+            queue()
+            made = rig.run("take_jobs", f"--address={local.address()}", "--daemons=32", f"--jobs={32 * each}",
+                           environment={"CODER_PROVISIONER_KEY": _KEY})
+            left = local.sql("SELECT count(*) FROM provisioner_jobs WHERE status <> 'succeeded'")
+            if left != "0":
+                raise say.Problem(f"{left} jobs did not succeed")
+            return made["jobs"] / made["seconds"]
+
+        def baseline():
+            queue()
+            return _pgbench(local, script, 32, "-t", str(each))
 
         options.pairs_of(ratio, ours, baseline)
     return [ratio]
