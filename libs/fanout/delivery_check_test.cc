@@ -44,7 +44,7 @@ TEST_CASE("a watch's account adds up over the ring and the log, and when its rig
   auto opened =
       hub.Open({.rights = narrow, .wake = [] {}}, std::nullopt, log, absl::ZeroDuration());
   const auto watcher = std::get<std::shared_ptr<Watcher>>(opened);
-  DeliveryCheck check(watcher->position());
+  DeliveryCheck check(watcher->token().position);
   int64_t sent = 0;
   for (int round = 0; round < 20; ++round) {
     for (int pack = 0; pack <= round % 5; ++pack) hub.Admit(log.Append(3));

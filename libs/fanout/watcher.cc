@@ -131,10 +131,9 @@ Step Watcher::WriteStep(Step::Kind kind, absl::Duration now, std::vector<Run> ru
   write_in_flight_ = true;
   has_sent_ = true;
   last_write_at_ = now;
-  const uint32_t hash = cursor_pack_ ? events::EventHash(cursor_pack_->at(cursor_)) : start_hash_;
   return {.kind = kind,
           .runs = std::move(runs),
-          .token = {.epoch = epoch_, .position = cursor_, .event_hash = hash},
+          .token = TokenLocked(),
           .left_out = std::exchange(left_out_, 0)};
 }
 
@@ -206,9 +205,14 @@ void Watcher::End(Ending ending) {
   options_.wake();
 }
 
-int64_t Watcher::position() const {
+events::ResumeToken Watcher::token() const {
   std::lock_guard lock(mu_);
-  return cursor_;
+  return TokenLocked();
+}
+
+events::ResumeToken Watcher::TokenLocked() const {
+  const uint32_t hash = cursor_pack_ ? events::EventHash(cursor_pack_->at(cursor_)) : start_hash_;
+  return {.epoch = epoch_, .position = cursor_, .event_hash = hash};
 }
 
 void Watcher::SetEnding(Ending ending) {

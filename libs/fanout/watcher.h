@@ -93,8 +93,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
 
   // The epoch of everything the watch sends.
   int64_t epoch() const { return epoch_; }
-  // The position up to which everything has been examined.
-  int64_t position() const;
+  // Where it is: everything up to there has been examined, nothing of it will be sent.
+  events::ResumeToken token() const;
   const std::string& caller_id() const { return options_.caller_id; }
 
  private:
@@ -110,6 +110,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   absl::Duration Due() const;
   Step WriteStep(Step::Kind kind, absl::Duration now, std::vector<Run> runs);
   void SetEnding(Ending ending);
+  events::ResumeToken TokenLocked() const;
 
   WatchHub& hub_;
   const Options options_;

@@ -230,13 +230,10 @@ absl::Status WatchAllReactor::Open(std::optional<events::ResumeToken> start) {
   FreshRights();
   v1::WatchAllWorkspaceBuildsResponse first;
   if (ready_) first = std::move(*ready_);
-  if (terms_.resume) {
-    first.set_resume_token(events::EncodeResumeToken(*terms_.resume));
-  } else if (const auto token = parts_.hub.TokenAt(watcher->position(), parts_.log); token.ok()) {
-    first.set_resume_token(events::EncodeResumeToken(*token));
-  }
-  if (!first.resume_token().empty()) ready_ = std::move(first);
-  check_.emplace(watcher->position());
+  const events::ResumeToken token = watcher->token();
+  first.set_resume_token(events::EncodeResumeToken(token));
+  ready_ = std::move(first);
+  check_.emplace(token.position);
   state_ = WatchState::kFollowing;
   phase_ = Phase::kFollowing;
   return absl::OkStatus();

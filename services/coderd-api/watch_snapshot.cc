@@ -43,6 +43,8 @@ absl::StatusOr<WatchSnapshot::Next> WatchSnapshot::Step(const events::WatchRight
     }
     case Phase::kPages:
       return Page(rights);
+    case Phase::kMark:
+      return Mark();
     case Phase::kWait:
       return Wait();
     case Phase::kTail:
@@ -62,11 +64,16 @@ absl::StatusOr<WatchSnapshot::Next> WatchSnapshot::Page(const events::WatchRight
     if (!event.ParseFromString(state.event) || !filter_.Admits(KeysOf(event))) continue;
     *next.message.add_snapshot_items() = std::move(event);
   }
-  if (page.size() == kWorkspacesPerPage) return next;
+  // A step of its own follows: what fails after a page would lose the page.
+  if (page.size() < kWorkspacesPerPage) phase_ = Phase::kMark;
+  return next;
+}
+
+absl::StatusOr<WatchSnapshot::Next> WatchSnapshot::Mark() {
   // Everything a page showed was committed by now, so its event is in the outbox or in the log.
   ASSIGN_OR_RETURN(outbox_id_, log_.HighestOutboxId());
   phase_ = Phase::kWait;
-  return next;
+  return Next{};
 }
 
 absl::StatusOr<WatchSnapshot::Next> WatchSnapshot::Wait() {

@@ -42,9 +42,10 @@ class WatchSnapshot {
   absl::StatusOr<Next> Step(const events::WatchRights& rights);
 
  private:
-  enum class Phase { kBegin, kPages, kWait, kTail };
+  enum class Phase { kBegin, kPages, kMark, kWait, kTail };
 
   absl::StatusOr<Next> Page(const events::WatchRights& rights);
+  absl::StatusOr<Next> Mark();
   absl::StatusOr<Next> Wait();
   absl::StatusOr<Next> Tail(const events::WatchRights& rights);
 

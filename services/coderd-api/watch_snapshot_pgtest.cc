@@ -2,6 +2,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "services/coderd-api/watch_service_fixture.h"
@@ -152,6 +153,40 @@ TEST_CASE("snapshots under way are limited, and one that ends makes room") {
   Ledger ledger;
   while (!ledger.complete && third.Next()) ledger.Take(third.response);
   CHECK(ledger.versions.size() == kWorkspaces);
+}
+
+// The log of a database that goes away once, right after a page of states was read.
+class LogLostOnce : public storage::PgEventLog {
+ public:
+  using PgEventLog::PgEventLog;
+  absl::StatusOr<int64_t> HighestOutboxId() override {
+    if (!std::exchange(lost_, true)) return absl::UnavailableError("the database went away");
+    return PgEventLog::HighestOutboxId();
+  }
+
+ private:
+  bool lost_ = false;
+};
+
+TEST_CASE("a database lost between two statements costs a snapshot no page") {
+  Fixture f;
+  AddMany(f, 10);
+  LogLostOnce log(f.pool);
+  WatchSnapshot snapshot(log, f.states, events::WatchFilter());
+  const events::WatchRights rights{.everything = true};
+  Ledger ledger;
+  int failures = 0;
+  for (bool complete = false; !complete;) {
+    const auto next = snapshot.Step(rights);
+    if (!next.ok()) {
+      REQUIRE(++failures == 1);
+      continue;
+    }
+    ledger.Take(next->message);
+    complete = next->complete;
+  }
+  CHECK(failures == 1);
+  CHECK(ledger.versions.size() == 10);
 }
 
 }  // namespace

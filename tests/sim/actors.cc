@@ -199,7 +199,7 @@ void Client::Connect(const std::shared_ptr<Replica>& replica) {
   if (const auto* refusal = std::get_if<fanout::Ending>(&opened)) return TakeEnding(*refusal);
   const auto watcher = std::get<std::shared_ptr<fanout::Watcher>>(opened);
   if (!token_) {
-    chain_.cursor = watcher->position();
+    chain_.cursor = watcher->token().position;
     chain_.epoch = watcher->epoch();
   }
   examined_.clear();
@@ -211,7 +211,7 @@ void Client::Follow(Replica& replica, fanout::Watcher& watcher) {
   while (!host_.fibers.finishing() && !replica.process.dead) {
     woken_ = false;
     Step step = watcher.Next(host_.now(), options_.max_bytes);
-    examined_.push_back({.up_to = watcher.position(), .at = host_.now()});
+    examined_.push_back({.up_to = watcher.token().position, .at = host_.now()});
     switch (step.kind) {
       case Step::Kind::kSend:
       case Step::Kind::kBookmark:
