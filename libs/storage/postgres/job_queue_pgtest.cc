@@ -77,6 +77,65 @@ TEST_CASE("many acquirers take each job once, in the order of the queue") {
   CHECK(f.world.Run("SELECT count(*) FROM outbox").Get<int64_t>(0, 0) == kJobs);
 }
 
+// A commit that is on disk and waits for a standby that does not exist; its session ends in the
+// wait.
+struct CommitWithoutAnswer {
+  CommitWithoutAnswer() { Standby("'nobody'"); }
+  ~CommitWithoutAnswer() { Standby("''"); }
+
+  void Standby(const std::string& names) {
+    f.world.Run("ALTER SYSTEM SET synchronous_standby_names = " + names);
+    f.world.Run("SELECT pg_reload_conf()");
+  }
+
+  // Ends the session once it waits.
+  void EndWaiting() {
+    const std::string waiting =
+        "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = "
+        "current_database()";
+    pg::Result pids = f.world.Run(waiting);
+    while (pids.empty()) pids = f.world.Run(waiting);
+    f.world.Run("SELECT pg_terminate_backend($1, 10000)", {pids.Get<int32_t>(0, 0)});
+    Standby("''");
+  }
+
+  Fixture f;
+  BuildId build = f.PendingBuild("dev");
+  pg::Pool pool{{.connect = {.conninfo = f.database.conninfo() +
+                                         " options='-c role=coder_api -c synchronous_commit=on'",
+                             .application_name = "test"},
+                 .max_connections = 2}};
+  PgJobStore store{pool, f.ids};
+};
+
+TEST_CASE("a job whose commit was not answered for is handed out all the same") {
+  CommitWithoutAnswer c;
+  std::jthread ends([&c] { c.EndWaiting(); });
+  const auto jobs = c.store.AcquireJobs(c.f.terms, Ample());
+  REQUIRE_THAT(jobs, IsOk());
+  REQUIRE(jobs->size() == 1);
+  CHECK(std::get<BuildWork>(jobs->front().work).build == c.build);
+  CHECK(c.f.View(jobs->front().id).status == JobStatus::kRunning);
+  CHECK_THAT(c.store.Heartbeat(c.f.ClaimOf(jobs->front()), kLease, Ample()), IsOk());
+}
+
+TEST_CASE("a job whose commit failed with its session waits on") {
+  Fixture f;
+  const BuildId build = f.PendingBuild("dev");
+  // A deferred trigger runs inside COMMIT and ends its own session.
+  f.world.Run(
+      "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
+      "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10); RETURN NULL; END $$");
+  f.world.Run(
+      "CREATE CONSTRAINT TRIGGER die AFTER UPDATE ON provisioner_jobs DEFERRABLE INITIALLY "
+      "DEFERRED FOR EACH ROW EXECUTE FUNCTION die()");
+  CHECK_THAT(f.store.AcquireJobs(f.terms, Ample()), StatusIs(absl::StatusCode::kUnavailable));
+  f.world.Run("DROP TRIGGER die ON provisioner_jobs");
+  const auto job = f.Acquire();
+  REQUIRE(job);
+  CHECK(std::get<BuildWork>(job->work).build == build);
+}
+
 TEST_CASE("several places are served at once, in the order of queue and places") {
   Fixture f;
   const BuildId first = f.PendingBuild("first");

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,9 @@ namespace {
 
 using lifecycle::JobId;
 using lifecycle::ProvisionerDaemonId;
+
+// For finding out what became of a commit.
+constexpr absl::Duration kPatience = absl::Seconds(10);
 
 constexpr char kRecordDaemon[] = R"sql(
   INSERT INTO provisioner_daemons (id, organization_id, key_id, name, version, provisioners, tags, slots)
@@ -113,6 +117,10 @@ constexpr char kPreviousParameters[] = R"sql(
     AND before.build_number = b.build_number - 1
   JOIN workspace_build_parameters p ON p.build_id = before.id
   WHERE b.job_id = ANY($1::uuid[]) ORDER BY p.name)sql";
+
+// Waits for a transaction that may still be committing.
+constexpr char kLeases[] =
+    "SELECT id, lease_token FROM provisioner_jobs WHERE id = ANY($1::uuid[]) FOR UPDATE";
 
 using JobsById = std::map<std::string, AcquiredJob*>;
 
@@ -218,6 +226,22 @@ absl::StatusOr<std::vector<AcquiredJob>> Acquire(pg::Transaction& transaction,
   return jobs;
 }
 
+// Whether the jobs were taken after all: a lease that nobody knows of would be waited for until it
+// expires, and its job be ended without having run.
+absl::StatusOr<bool> WereTaken(pg::Pool& pool, const std::vector<AcquiredJob>& jobs,
+                               clock::Deadline deadline) {
+  std::vector<std::string> ids;
+  for (const AcquiredJob& job : jobs) ids.push_back(job.id.ToString());
+  ASSIGN_OR_RETURN(const pg::Result rows, pool.Execute(kLeases, {ids}, deadline));
+  std::map<std::string, std::optional<std::string>> tokens;
+  for (const auto row : rows) {
+    tokens[row.Get<std::string>("id")] = row.Get<std::optional<std::string>>("lease_token");
+  }
+  return std::all_of(jobs.begin(), jobs.end(), [&tokens](const AcquiredJob& job) {
+    return tokens[job.id.ToString()] == job.token.ToString();
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<ProvisionerDaemonId> PgJobStore::RecordDaemon(const DaemonHello& hello,
@@ -249,9 +273,19 @@ absl::StatusOr<std::vector<ProvisionerDaemonId>> PgJobStore::TouchDaemons(
 
 absl::StatusOr<std::vector<AcquiredJob>> PgJobStore::AcquireJobs(const AcquireTerms& terms,
                                                                  clock::Deadline deadline) {
-  return pg::RunInTransaction(pool_, {.deadline = deadline}, [&](pg::Transaction& transaction) {
-    return Acquire(transaction, terms);
-  });
+  std::vector<AcquiredJob> taken;
+  const absl::Status outcome = pg::RunInTransaction(
+      pool_, {.deadline = deadline}, [&](pg::Transaction& transaction) -> absl::Status {
+        ASSIGN_OR_RETURN(taken, Acquire(transaction, terms));
+        return absl::OkStatus();
+      });
+  if (outcome.ok()) return taken;
+  if (outcome.code() != absl::StatusCode::kUnknown || taken.empty()) return outcome;
+  const auto were_taken = WereTaken(pool_, taken, clock::Deadline::After(kPatience));
+  if (!were_taken.ok()) return outcome;
+  if (*were_taken) return taken;
+  return absl::UnavailableError(
+      "acquire jobs: the database session was lost before they were taken");
 }
 
 }  // namespace coder::storage
