@@ -263,7 +263,7 @@ TEST_CASE_METHOD(Fixture, "with TLS, plaintext and clients without a certificate
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
     CHECK_FALSE(Call(context).ok());
   }
-  CHECK(ProbeListener("127.0.0.1", server->port(), absl::Seconds(10)).ok());
+  CHECK(ProbeListener("127.0.0.1", server->port(), true, absl::Seconds(10)).ok());
   CHECK(CreateChannel({.plaintext = false, .ca = own.certificate + ".absent"}).status().code() ==
         absl::StatusCode::kNotFound);
 }

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -26,7 +29,29 @@ bool Await(int fd, short events, absl::Duration timeout) {
   return poll(&waited, 1, static_cast<int>(absl::ToInt64Milliseconds(timeout))) == 1;
 }
 
-absl::Status Greet(int fd, const addrinfo& address, absl::Duration timeout) {
+// A TLS client's first message: a plaintext greeting would have the server log a failed handshake
+// each time.
+std::string ClientHello() {
+  std::string hello;
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  SSL* const session = context != nullptr ? SSL_new(context) : nullptr;
+  if (session != nullptr) {
+    BIO* const sent = BIO_new(BIO_s_mem());
+    // The session owns both ends.
+    SSL_set_bio(session, BIO_new(BIO_s_mem()), sent);
+    // Writes its first message and fails for want of an answer.
+    SSL_connect(session);
+    char* bytes = nullptr;
+    const auto size = BIO_get_mem_data(sent, &bytes);
+    hello.assign(bytes, static_cast<size_t>(size));
+  }
+  SSL_free(session);
+  SSL_CTX_free(context);
+  return hello;
+}
+
+absl::Status Greet(int fd, const addrinfo& address, std::string_view greeting,
+                   absl::Duration timeout) {
   if (connect(fd, address.ai_addr, address.ai_addrlen) != 0 && errno != EINPROGRESS) {
     return absl::UnavailableError("the connection is refused");
   }
@@ -36,13 +61,13 @@ absl::Status Greet(int fd, const addrinfo& address, absl::Duration timeout) {
       error != 0) {
     return absl::UnavailableError("no connection");
   }
-  if (send(fd, kGreeting.data(), kGreeting.size(), MSG_NOSIGNAL) < 0) {
+  if (send(fd, greeting.data(), greeting.size(), MSG_NOSIGNAL) < 0) {
     return absl::UnavailableError("connected, but reset");
   }
   if (!Await(fd, POLLIN, timeout)) {
     return absl::UnavailableError("connected, but nobody answers");
   }
-  // A closing listener resets what it never accepted; a TLS server may hang up, which is an answer.
+  // A closing listener resets what it never accepted; hanging up is an answer.
   char byte = 0;
   if (recv(fd, &byte, 1, 0) < 0) return absl::UnavailableError("connected, but reset");
   return absl::OkStatus();
@@ -61,7 +86,7 @@ int OpenSpare() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
 }  // namespace
 
-absl::Status ProbeListener(const std::string& host, int port, absl::Duration timeout) {
+absl::Status ProbeListener(const std::string& host, int port, bool tls, absl::Duration timeout) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -71,19 +96,20 @@ absl::Status ProbeListener(const std::string& host, int port, absl::Duration tim
   absl::Status result = absl::UnavailableError("no descriptor is left to probe with");
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd >= 0) {
-    result = Greet(fd, *found, timeout);
+    result = Greet(fd, *found, tls ? ClientHello() : std::string(kGreeting), timeout);
     close(fd);
   }
   freeaddrinfo(found);
   return result;
 }
 
-ListenerCheck::ListenerCheck(ListenerCheckOptions options, std::string listen,
+ListenerCheck::ListenerCheck(ListenerCheckOptions options, const GrpcServerOptions& server,
                              std::function<int()> port,
                              std::function<void(const absl::Status&)> on_deaf, clock::Clock& clock,
                              prometheus::Registry& registry)
     : options_(options),
-      listen_(std::move(listen)),
+      listen_(server.listen),
+      tls_(!server.tls.certificate.empty()),
       port_(std::move(port)),
       on_deaf_(std::move(on_deaf)),
       clock_(clock),
@@ -115,7 +141,7 @@ void ListenerCheck::Stop() {
 
 absl::Status ListenerCheck::Probe() {
   if (spare_ >= 0) close(spare_);
-  absl::Status result = ProbeListener(ProbedHost(listen_), port_(), options_.timeout);
+  absl::Status result = ProbeListener(ProbedHost(listen_), port_(), tls_, options_.timeout);
   spare_ = OpenSpare();
   return result;
 }

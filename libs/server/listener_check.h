@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "libs/clock/clock.h"
+#include "libs/server/grpc_options.h"
 #include "libs/server/program.h"
 
 namespace coder::server {
@@ -29,11 +30,11 @@ struct ListenerCheckOptions {
 // exhaustion cannot blind the check itself.
 class ListenerCheck final : public Part {
  public:
-  // `port` is asked at Start; `listen` is the configured address. Clock and registry must outlive
-  // the check. `on_deaf` is called on the check's thread.
-  ListenerCheck(ListenerCheckOptions options, std::string listen, std::function<int()> port,
-                std::function<void(const absl::Status&)> on_deaf, clock::Clock& clock,
-                prometheus::Registry& registry);
+  // `server` is how the listener was configured, `port`, asked at Start, what it was given. Clock
+  // and registry must outlive the check. `on_deaf` is called on the check's thread.
+  ListenerCheck(ListenerCheckOptions options, const GrpcServerOptions& server,
+                std::function<int()> port, std::function<void(const absl::Status&)> on_deaf,
+                clock::Clock& clock, prometheus::Registry& registry);
   ~ListenerCheck() override;
 
   std::string name() const override { return "listener-check"; }
@@ -47,6 +48,7 @@ class ListenerCheck final : public Part {
 
   const ListenerCheckOptions options_;
   const std::string listen_;
+  const bool tls_;
   const std::function<int()> port_;
   const std::function<void(const absl::Status&)> on_deaf_;
   clock::Clock& clock_;
@@ -55,9 +57,9 @@ class ListenerCheck final : public Part {
   std::jthread thread_;
 };
 
-// Opens a TCP connection, greets as an HTTP/2 client and waits for any answer or an orderly end (a
-// TLS server hangs up): it proves that the connection was accepted. UNAVAILABLE when none came
-// within `timeout` or the connection was refused or reset.
-absl::Status ProbeListener(const std::string& host, int port, absl::Duration timeout);
+// Opens a TCP connection, greets as an HTTP/2 client, or with `tls` as a TLS client, and waits for
+// any answer or an orderly end: it proves that the connection was accepted. UNAVAILABLE when none
+// came within `timeout` or the connection was refused or reset.
+absl::Status ProbeListener(const std::string& host, int port, bool tls, absl::Duration timeout);
 
 }  // namespace coder::server

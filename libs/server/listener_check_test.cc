@@ -62,9 +62,9 @@ int RunServer(int port_out, int release_in) {
   Program program({.drain_timeout = absl::Seconds(2)}, clock);
   GrpcServer server({.drain_delay = absl::ZeroDuration()}, clock, metrics.registry());
   ListenerCheck check(
-      {.interval = absl::Milliseconds(100), .timeout = absl::Milliseconds(300)}, "127.0.0.1:0",
-      [&] { return server.port(); }, [&](const absl::Status& deaf) { program.Fail(deaf); }, clock,
-      metrics.registry());
+      {.interval = absl::Milliseconds(100), .timeout = absl::Milliseconds(300)},
+      GrpcServerOptions{}, [&] { return server.port(); },
+      [&](const absl::Status& deaf) { program.Fail(deaf); }, clock, metrics.registry());
   Exhaustion exhaustion(server, port_out, release_in);
   program.Add(server);
   program.Add(check);
@@ -95,7 +95,7 @@ struct Child {
 TEST_CASE("after descriptors ran out the listener answers again or the process ends") {
   Child first(true);
   // Makes the listener meet its "too many open files", once the last free descriptor is taken.
-  while (ProbeListener("127.0.0.1", first.port, absl::Milliseconds(200)).ok()) {
+  while (ProbeListener("127.0.0.1", first.port, false, absl::Milliseconds(200)).ok()) {
   }
   REQUIRE(write(first.release, "x", 1) == 1);
   int wait_status = 0;
@@ -103,13 +103,13 @@ TEST_CASE("after descriptors ran out the listener answers again or the process e
   bool answered = false;
   while (!answered && !ended) {
     ended = waitpid(first.pid, &wait_status, WNOHANG) == first.pid;
-    answered = ProbeListener("127.0.0.1", first.port, absl::Milliseconds(100)).ok();
+    answered = ProbeListener("127.0.0.1", first.port, false, absl::Milliseconds(100)).ok();
   }
   if (ended) {
     REQUIRE(WIFEXITED(wait_status));
     CHECK(WEXITSTATUS(wait_status) == kExitFailed);
     Child second(false);
-    CHECK(ProbeListener("127.0.0.1", second.port, absl::Seconds(10)).ok());
+    CHECK(ProbeListener("127.0.0.1", second.port, false, absl::Seconds(10)).ok());
     kill(second.pid, SIGTERM);
     REQUIRE(waitpid(second.pid, &wait_status, 0) == second.pid);
     CHECK(wait_status == 0);
@@ -120,7 +120,7 @@ TEST_CASE("after descriptors ran out the listener answers again or the process e
 }
 
 TEST_CASE("nobody listening is no answer") {
-  const absl::Status status = ProbeListener("127.0.0.1", 1, absl::Milliseconds(200));
+  const absl::Status status = ProbeListener("127.0.0.1", 1, false, absl::Milliseconds(200));
   CHECK(status.code() == absl::StatusCode::kUnavailable);
 }
 

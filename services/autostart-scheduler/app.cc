@@ -30,7 +30,7 @@ App::App(const Config& config, const server::CommandLine& line,
           {.name = "scheduler", .interval = absl::Minutes(1), .aligned = true},
           [this](std::stop_token stop) { return pass_.Run(stop); }, clock, metrics_.registry()),
       listener_check_(
-          {}, config.grpc.listen, [this] { return grpc_.port(); },
+          {}, config.grpc, [this] { return grpc_.port(); },
           [this](const absl::Status& error) { program_.Fail(error); }, clock, metrics_.registry()) {
   admin_.SetConfig(line.values);
   admin_.AddReadinessCheck("latest-tick", [this] { return pass_.LatestOutcome(); });

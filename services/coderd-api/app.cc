@@ -52,7 +52,7 @@ struct App::Parts {
         admin(config.admin, metrics),
         grpc(config.grpc, clock, metrics.registry()),
         listener_check(
-            {}, config.grpc.listen, [this] { return grpc.port(); },
+            {}, config.grpc, [this] { return grpc.port(); },
             [this](const absl::Status& error) { program.Fail(error); }, clock, metrics.registry()),
         credentials(pool),
         authenticator(credentials, clock, config.service_token),

@@ -130,7 +130,7 @@ absl::Status App::AddListeners(const Config& config, const server::CommandLine& 
   grpc_->SetServing(kHealthName, true);
   grpc_->OnDrain([this] { admin_->SetDraining(); });
   listener_check_ = std::make_unique<server::ListenerCheck>(
-      server::ListenerCheckOptions{}, config.grpc.listen, [this] { return grpc_->port(); },
+      server::ListenerCheckOptions{}, config.grpc, [this] { return grpc_->port(); },
       [this](const absl::Status& error) { program_.Fail(error); }, clock_, metrics_.registry());
   return absl::OkStatus();
 }

@@ -55,7 +55,7 @@ struct App::Parts {
         admin(config.admin, metrics),
         grpc(config.grpc, clock, metrics.registry()),
         listener_check(
-            {}, config.grpc.listen, [this] { return grpc.port(); },
+            {}, config.grpc, [this] { return grpc.port(); },
             [this](const absl::Status& error) { program.Fail(error); }, clock, metrics.registry()),
         sequencer(ConnectOptionsOf(config)),
         housekeeping_sequencer(ConnectOptionsOf(config)),
