@@ -46,6 +46,11 @@ Ring::Bounds Ring::bounds() const {
   return {.epoch = epoch_, .floor = Floor(), .head = head_};
 }
 
+size_t Ring::bytes() const {
+  std::lock_guard lock(mu_);
+  return bytes_;
+}
+
 std::optional<Ring::Bounds> Ring::Read(int64_t after, size_t max_packs,
                                        std::vector<Span>& spans) const {
   std::lock_guard lock(mu_);

@@ -61,6 +61,9 @@ class Ring {
 
   Bounds bounds() const;
 
+  // What the encoded events it holds amount to.
+  size_t bytes() const;
+
   // Appends the spans that hold positions above `after` to `spans`, at most `max_packs` of them.
   // nullopt when after + 1 is below the floor. Nothing is appended when `after` is at or above the
   // head.

@@ -1,5 +1,6 @@
 #include "libs/server/admin_server.h"
 
+#include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -11,6 +12,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "libs/server/log.h"
 #include "libs/server/version.h"
 
@@ -23,6 +26,18 @@ namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
 constexpr size_t kMaxRequestBytes = 8 * 1024;
+
+std::string Shown(const nlohmann::ordered_json& facts) {
+  return facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+// The value of `key` in "a=b&c=d"; empty without one. Levels need no decoding.
+std::string QueryValue(const std::string& query, const std::string& key) {
+  for (const std::string& pair : std::vector<std::string>(absl::StrSplit(query, '&'))) {
+    if (pair.starts_with(key + "=")) return pair.substr(key.size() + 1);
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -64,6 +79,7 @@ class AdminSession : public std::enable_shared_from_this<AdminSession> {
     response_.emplace(static_cast<http::status>(reply.status), version);
     response_->set(http::field::content_type, reply.type);
     response_->set(http::field::cache_control, "no-store");
+    response_->set("X-Content-Type-Options", "nosniff");
     if (reply.allow != nullptr) response_->set(http::field::allow, reply.allow);
     response_->keep_alive(keep_alive);
     response_->body() = std::move(reply.body);
@@ -152,12 +168,28 @@ class AdminServer::Listener {
 void RegisterAdminOptions(OptionSet& set, AdminOptions& options) {
   set.Group("Admin listener");
   set.HostPort("admin-listen", &options.listen,
-               "address of /metrics, /livez, /readyz, /version, /config, /log-level");
+               "address of /metrics, /livez, /readyz, /version, /config, /log-level, /debug");
   set.Text("admin-port-file", &options.port_file, "file to write the bound port to");
 }
 
 AdminServer::AdminServer(AdminOptions options, metrics::Metrics& metrics)
-    : options_(std::move(options)), metrics_(metrics) {}
+    : options_(std::move(options)), metrics_(metrics) {
+  pages_["/metrics"] = [this] { return Reply{200, metrics_.Text(), "text/plain; version=0.0.4"}; };
+  pages_["/livez"] = [] { return Reply{200, "ok\n"}; };
+  pages_["/readyz"] = [this] { return Ready(); };
+  pages_["/config"] = [this] { return Config(); };
+  pages_["/debug/config"] = pages_["/config"];
+  pages_["/debug"] = [this] { return DebugIndex(); };
+  pages_["/debug/"] = pages_["/debug"];
+  pages_["/version"] = [] {
+    const nlohmann::json version = {{"version", std::string(Version())},
+                                    {"revision", std::string(Revision())},
+                                    {"compiler", std::string(Compiler())}};
+    return Reply{200, version.dump() + "\n", "application/json"};
+  };
+  debug_index_ = {{"config", "every option, its value (secrets masked) and where it came from"},
+                  {"log-level", "what is logged; PUT /debug/log-level?level=debug changes it"}};
+}
 
 AdminServer::~AdminServer() { Stop(); }
 
@@ -166,6 +198,13 @@ void AdminServer::AddReadinessCheck(std::string name, ReadinessCheck check) {
 }
 
 void AdminServer::SetConfig(std::vector<ConfigValue> values) { config_ = std::move(values); }
+
+void AdminServer::AddDebugPage(const std::string& name, std::string summary, DebugPage page) {
+  pages_["/debug/" + name] = [page = std::move(page)] {
+    return Reply{200, Shown(page()), "application/json"};
+  };
+  debug_index_.emplace_back(name, std::move(summary));
+}
 
 absl::Status AdminServer::Start() {
   auto listener = std::make_unique<Listener>(*this);
@@ -191,33 +230,47 @@ void AdminServer::Stop() {
 
 AdminServer::Reply AdminServer::Answer(const std::string& method, const std::string& target,
                                        const std::string& body) const {
-  const std::string path = target.substr(0, target.find('?'));
-  const bool log_level = path == "/log-level";
-  const bool known = log_level || path == "/metrics" || path == "/livez" || path == "/readyz" ||
-                     path == "/version" || path == "/config";
-  if (!known) {
-    return {404, "nothing here; try /metrics, /livez, /readyz, /version, /config or /log-level\n"};
+  const size_t mark = std::min(target.find('?'), target.size());
+  const std::string path = target.substr(0, mark);
+  if (path == "/log-level" || path == "/debug/log-level") {
+    return LogLevel(method, target.substr(std::min(mark + 1, target.size())), body);
   }
-  if (log_level && method == "PUT") {
-    auto level = log::ParseLevel(std::string(absl::StripAsciiWhitespace(body)));
-    if (!level.ok()) return {400, absl::StrCat(level.status().message(), "\n")};
-    log::SetLevel(*level);
-    log::Info("log level changed", {{"to", log::LevelName(*level)}});
-    return {200, absl::StrCat(std::string(log::LevelName(*level)), "\n")};
+  const auto page = pages_.find(path);
+  if (page == pages_.end()) {
+    return {404,
+            "nothing here; try /metrics, /livez, /readyz, /version, /config, /log-level or "
+            "/debug\n"};
   }
   if (method != "GET") {
-    return {405, absl::StrCat(path, " takes ", log_level ? "GET and PUT" : "GET", " only\n"),
-            "text/plain; charset=utf-8", log_level ? "GET, PUT" : "GET"};
+    return {405, absl::StrCat(path, " takes GET only\n"), "text/plain; charset=utf-8", "GET"};
   }
-  if (path == "/metrics") return {200, metrics_.Text(), "text/plain; version=0.0.4"};
-  if (path == "/livez") return {200, "ok\n"};
-  if (path == "/readyz") return Ready();
-  if (path == "/config") return Config();
-  if (log_level) return {200, absl::StrCat(std::string(log::LevelName(log::CurrentLevel())), "\n")};
-  const nlohmann::json version = {{"version", std::string(Version())},
-                                  {"revision", std::string(Revision())},
-                                  {"compiler", std::string(Compiler())}};
-  return {200, version.dump() + "\n", "application/json"};
+  return page->second();
+}
+
+// Not POST: a browser sends that to any address on behalf of any page.
+AdminServer::Reply AdminServer::LogLevel(const std::string& method, const std::string& query,
+                                         const std::string& body) const {
+  if (method == "GET") {
+    return {200, absl::StrCat(std::string(log::LevelName(log::CurrentLevel())), "\n")};
+  }
+  if (method != "PUT") {
+    return {405, "the log level takes GET and PUT only\n", "text/plain; charset=utf-8", "GET, PUT"};
+  }
+  std::string word = QueryValue(query, "level");
+  if (word.empty()) word = std::string(absl::StripAsciiWhitespace(body));
+  auto level = log::ParseLevel(word);
+  if (!level.ok()) return {400, absl::StrCat(level.status().message(), "\n")};
+  log::SetLevel(*level);
+  log::Info("log level changed", {{"to", log::LevelName(*level)}});
+  return {200, absl::StrCat(std::string(log::LevelName(*level)), "\n")};
+}
+
+AdminServer::Reply AdminServer::DebugIndex() const {
+  std::string text;
+  for (const auto& [name, summary] : debug_index_) {
+    absl::StrAppendFormat(&text, "/debug/%-12s %s\n", name, summary);
+  }
+  return {200, text};
 }
 
 AdminServer::Reply AdminServer::Ready() const {
@@ -240,8 +293,7 @@ AdminServer::Reply AdminServer::Config() const {
                       {"value", value.value},
                       {"origin", std::string(OriginName(value.origin))}});
   }
-  return {200, values.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
-          "application/json"};
+  return {200, Shown(values), "application/json"};
 }
 
 absl::Status WritePortFile(const std::string& path, int port) {

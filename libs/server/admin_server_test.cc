@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "libs/clock/system_clock.h"
 #include "libs/server/http_get_for_test.h"
@@ -57,6 +58,42 @@ TEST_CASE_METHOD(Fixture, "the log level is read and changed") {
   Has(HttpRequest(admin.port(), "GET", "/log-level"), "\r\n\r\nerror\n");
   Has(HttpRequest(admin.port(), "PUT", "/log-level", "loud"), "400 ");
   log::SetLevel(log::Level::kInfo);
+}
+
+TEST_CASE_METHOD(Fixture, "the level is changed by a query as well, and by nobody who only posts") {
+  REQUIRE(admin.Start().ok());
+  Has(HttpRequest(admin.port(), "PUT", "/debug/log-level?level=debug"), "\r\n\r\ndebug\n");
+  CHECK(log::CurrentLevel() == log::Level::kDebug);
+  Has(HttpRequest(admin.port(), "PUT", "/debug/log-level?level=loud"), "400 ");
+  const std::string posted = HttpRequest(admin.port(), "POST", "/debug/log-level?level=error");
+  Has(posted, "405 ");
+  Has(posted, "Allow: GET, PUT\r\n");
+  Has(HttpRequest(admin.port(), "GET", "/debug/log-level"), "\r\n\r\ndebug\n");
+  log::SetLevel(log::Level::kInfo);
+}
+
+TEST_CASE_METHOD(Fixture, "debug pages are listed, tell the moment and only answer GET") {
+  int asked = 0;
+  admin.AddDebugPage("queue", "what waits", [&] {
+    return nlohmann::ordered_json{{"z", ++asked}, {"a", "<script>\"\n\xff</script>"}};
+  });
+  admin.SetConfig({{"password", "***", Origin::kFile}});
+  REQUIRE(admin.Start().ok());
+  const int port = admin.port();
+  for (const char* index : {"/debug", "/debug/"}) {
+    Has(HttpRequest(port, "GET", index), "/debug/queue        what waits\n");
+  }
+  Has(HttpRequest(port, "GET", "/debug"), "/debug/config ");
+  Has(HttpRequest(port, "GET", "/debug/config"), "\"origin\": \"file\"");
+  Has(HttpRequest(port, "POST", "/debug/queue"), "405 ");
+  CHECK(asked == 0);
+  Has(HttpRequest(port, "GET", "/debug/queue"), "\"z\": 1");
+  const std::string page = HttpRequest(port, "GET", "/debug/queue?x");
+  Has(page, "{\n  \"z\": 2,\n  \"a\": \"<script>\\\"\\n\xef\xbf\xbd</script>\"\n}\n");
+  // No browser may take it for anything but data.
+  Has(page, "Content-Type: application/json\r\n");
+  Has(page, "X-Content-Type-Options: nosniff\r\n");
+  Has(HttpRequest(port, "GET", "/debug/nothing"), "404 ");
 }
 
 TEST_CASE_METHOD(Fixture, "oversize, malformed and silent requests end with the connection") {

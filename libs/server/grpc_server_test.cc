@@ -15,8 +15,10 @@
 #include "libs/clock/deadline.h"
 #include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
+#include "libs/server/channelz_page.h"
 #include "libs/server/grpc_channel.h"
 #include "libs/server/grpc_status.h"
+#include "libs/server/http_get_for_test.h"
 #include "libs/server/listener_check.h"
 #include "libs/server/log.h"
 
@@ -124,6 +126,26 @@ std::string Reflect(const std::shared_ptr<grpc::Channel>& channel, const std::st
     for (const grpc::Slice& part : slices) text.append(part.begin(), part.end());
   }
   return text;
+}
+
+TEST_CASE_METHOD(Fixture, "the channelz page counts the calls of the servers and channels") {
+  AdminServer admin({}, metrics);
+  AddChannelzPage(admin);
+  REQUIRE(admin.Start().ok());
+  Start();
+  for (int i = 0; i < 3; ++i) {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer canary-of-a-call");
+    REQUIRE(Call(context).ok());
+  }
+  const std::string page = HttpRequest(admin.port(), "GET", "/debug/channelz");
+  INFO(page);
+  CHECK(page.find("200 OK") != std::string::npos);
+  const size_t channels = page.find("\"channels\"");
+  REQUIRE(channels != std::string::npos);
+  CHECK(page.find("\"callsSucceeded\": \"3\"") < channels);
+  CHECK(page.find("localhost:" + std::to_string(server->port()), channels) != std::string::npos);
+  CHECK(page.find("canary") == std::string::npos);
 }
 
 TEST_CASE_METHOD(Fixture, "each method is measured from the start and by every call") {

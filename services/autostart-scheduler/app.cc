@@ -1,9 +1,12 @@
 #include "services/autostart-scheduler/app.h"
 
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <stop_token>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "libs/server/channelz_page.h"
 #include "libs/server/grpc_channel.h"
 #include "libs/server/log.h"
 #include "libs/server/version.h"
@@ -13,6 +16,29 @@ namespace coder::scheduler {
 namespace {
 
 constexpr char kHealthName[] = "autostart-scheduler";
+
+nlohmann::ordered_json TickPage(const std::optional<TickView>& latest, absl::Time now) {
+  nlohmann::ordered_json page;
+  const auto text = [](absl::Time time) {
+    return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
+  };
+  page["now"] = text(now);
+  // The loop is aligned to whole minutes.
+  page["next_tick"] =
+      text(absl::UnixEpoch() + absl::Floor(now - absl::UnixEpoch(), absl::Minutes(1)) +
+           absl::Minutes(1));
+  if (!latest) return page;
+  page["latest_tick"] = {{"tick", text(latest->tick)},
+                         {"succeeded", latest->outcome.ok()},
+                         {"error", std::string(latest->outcome.message())},
+                         {"seconds", absl::ToDoubleSeconds(latest->amounts.took)},
+                         {"missed_before", latest->amounts.missed},
+                         {"candidates", latest->amounts.candidates},
+                         {"decisions", latest->amounts.decisions},
+                         {"backlog", latest->amounts.backlog},
+                         {"broken_schedules", latest->broken_schedules}};
+  return page;
+}
 
 }  // namespace
 
@@ -33,6 +59,9 @@ App::App(const Config& config, const server::CommandLine& line,
           {}, config.grpc, [this] { return grpc_.port(); },
           [this](const absl::Status& error) { program_.Fail(error); }, clock, metrics_.registry()) {
   admin_.SetConfig(line.values);
+  admin_.AddDebugPage("ticks", "the latest tick, what it came to and when the next is due",
+                      [this, &clock] { return TickPage(pass_.LatestTick(), clock.Now()); });
+  server::AddChannelzPage(admin_);
   admin_.AddReadinessCheck("latest-tick", [this] { return pass_.LatestOutcome(); });
   grpc_.SetServing(kHealthName, true);
   grpc_.OnDrain([this] { admin_.SetDraining(); });

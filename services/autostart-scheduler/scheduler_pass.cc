@@ -44,63 +44,67 @@ std::vector<LifecycleProposal> ProposalsFor(const lifecycle::LifecycleCandidate&
 }  // namespace
 
 absl::StatusOr<server::PassOutcome> SchedulerPass::Run(std::stop_token stop) {
-  absl::Status outcome = Tick(MinuteOf(clock_.Now()), stop);
+  TickView view{.tick = MinuteOf(clock_.Now())};
+  const absl::Duration begin = clock_.MonotonicNow();
+  view.outcome = Tick(stop, view);
+  view.amounts.took = clock_.MonotonicNow() - begin;
+  if (view.outcome.ok()) metrics_.RecordTick(view.amounts);
   {
     const std::lock_guard lock(mutex_);
-    latest_ =
-        outcome.ok()
-            ? outcome
-            : absl::UnavailableError(absl::StrCat("the latest tick failed: ", outcome.message()));
+    latest_ = view;
   }
-  RETURN_IF_ERROR(outcome);
+  RETURN_IF_ERROR(view.outcome);
   return server::PassOutcome::kIdle;
 }
 
 absl::Status SchedulerPass::LatestOutcome() const {
   const std::lock_guard lock(mutex_);
+  if (!latest_) return absl::UnavailableError("no tick yet");
+  if (latest_->outcome.ok()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the latest tick failed: ", latest_->outcome.message()));
+}
+
+std::optional<TickView> SchedulerPass::LatestTick() const {
+  const std::lock_guard lock(mutex_);
   return latest_;
 }
 
-absl::Status SchedulerPass::Tick(absl::Time tick, std::stop_token stop) {
-  const absl::Duration begin = clock_.MonotonicNow();
-  SchedulerMetrics::Tick amounts;
+absl::Status SchedulerPass::Tick(std::stop_token stop, TickView& view) {
   absl::Status streamed;
   failpoint::Hit("scheduler.before_candidates");
-  const Due due = DecideAll(tick, stop, amounts, streamed);
+  const Due due = DecideAll(stop, view, streamed);
   failpoint::Hit("scheduler.after_candidates");
   // What was read before the stream broke is due all the same.
-  RETURN_IF_ERROR(ApplyAll(tick, stop, due, amounts));
+  RETURN_IF_ERROR(ApplyAll(view.tick, stop, due, view.amounts));
   RETURN_IF_ERROR(streamed);
   if (latest_tick_) {
-    amounts.missed = std::max<int64_t>(0, (tick - *latest_tick_) / absl::Minutes(1) - 1);
+    view.amounts.missed = std::max<int64_t>(0, (view.tick - *latest_tick_) / absl::Minutes(1) - 1);
   }
-  latest_tick_ = tick;
-  amounts.took = clock_.MonotonicNow() - begin;
-  metrics_.RecordTick(amounts);
+  latest_tick_ = view.tick;
   return absl::OkStatus();
 }
 
-SchedulerPass::Due SchedulerPass::DecideAll(absl::Time tick, std::stop_token stop,
-                                            SchedulerMetrics::Tick& amounts,
+SchedulerPass::Due SchedulerPass::DecideAll(std::stop_token stop, TickView& view,
                                             absl::Status& outcome) {
   Due due;
-  int64_t broken_schedules = 0;
-  outcome =
-      client_.StreamCandidates(tick, stop, [&](const lifecycle::LifecycleCandidate& candidate) {
+  outcome = client_.StreamCandidates(
+      view.tick, stop, [&](const lifecycle::LifecycleCandidate& candidate) {
         metrics_.RecordCandidate();
-        ++amounts.candidates;
-        const lifecycle::Decision decision = lifecycle::NextTransition(candidate.snapshot, tick);
-        if (!decision.schedule_error.empty()) ++broken_schedules;
+        ++view.amounts.candidates;
+        const lifecycle::Decision decision =
+            lifecycle::NextTransition(candidate.snapshot, view.tick);
+        if (!decision.schedule_error.empty()) ++view.broken_schedules;
         for (const LifecycleProposal& proposal : ProposalsFor(candidate, decision)) {
           metrics_.RecordDecision(proposal.kind);
-          ++amounts.decisions;
+          ++view.amounts.decisions;
           const bool spread = proposal.kind == LifecycleKind::kAutostart;
           due.proposals.push_back(proposal);
           due.since.push_back(proposal.nominal_time + (spread ? candidate.snapshot.autostart_offset
                                                               : absl::ZeroDuration()));
         }
       });
-  if (outcome.ok()) metrics_.SetBrokenSchedules(broken_schedules);
+  if (outcome.ok()) metrics_.SetBrokenSchedules(view.broken_schedules);
   return due;
 }
 

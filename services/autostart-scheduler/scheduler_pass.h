@@ -14,6 +14,16 @@
 
 namespace coder::scheduler {
 
+/// The latest tick, however it ended.
+struct TickView {
+  absl::Time tick;
+  absl::Status outcome;
+  /// What it amounted to as far as it came.
+  SchedulerMetrics::Tick amounts;
+  /// Workspaces whose schedule cannot be used.
+  int64_t broken_schedules = 0;
+};
+
 /// One tick: reads the candidates, decides each with the lifecycle rules, and sends what is due. A
 /// minute without a tick costs only time, because everything due since is due still. Any number of
 /// schedulers may tick at once: coderd-api decides again under its locks.
@@ -30,6 +40,9 @@ class SchedulerPass {
   /// OK when the latest pass succeeded; UNAVAILABLE, with its error, otherwise. Any thread.
   absl::Status LatestOutcome() const;
 
+  /// Absent before the first. Any thread.
+  std::optional<TickView> LatestTick() const;
+
  private:
   // What was found due, and when it came due, in the same order.
   struct Due {
@@ -37,9 +50,8 @@ class SchedulerPass {
     std::vector<absl::Time> since;
   };
 
-  absl::Status Tick(absl::Time tick, std::stop_token stop);
-  Due DecideAll(absl::Time tick, std::stop_token stop, SchedulerMetrics::Tick& amounts,
-                absl::Status& outcome);
+  absl::Status Tick(std::stop_token stop, TickView& view);
+  Due DecideAll(std::stop_token stop, TickView& view, absl::Status& outcome);
   absl::Status ApplyAll(absl::Time tick, std::stop_token stop, const Due& due,
                         SchedulerMetrics::Tick& amounts);
   void Note(const lifecycle::LifecycleProposal& proposal, const lifecycle::LifecycleResult& result,
@@ -51,7 +63,7 @@ class SchedulerPass {
   // The latest tick that was applied as a whole; only the loop's thread.
   std::optional<absl::Time> latest_tick_;
   mutable std::mutex mutex_;
-  absl::Status latest_ = absl::UnavailableError("no tick yet");  // guarded by mutex_
+  std::optional<TickView> latest_;  // guarded by mutex_
 };
 
 }  // namespace coder::scheduler

@@ -1,13 +1,16 @@
 #include "services/coderd-api/app.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "libs/ids/uuid.h"
+#include "libs/server/channelz_page.h"
 #include "libs/server/listener_check.h"
 #include "libs/server/version.h"
 #include "libs/status/status_macros.h"
 #include "libs/storage/postgres/migrator.h"
 #include "libs/storage/postgres/pg_credential_store.h"
+#include "services/coderd-api/debug_pages.h"
 #include "services/coderd-api/wiring.h"
 
 namespace coder::api {
@@ -93,6 +96,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   p.admin.SetConfig(line.values);
   p.grpc.SetServing("coderd-api", true);
   p.admin.AddReadinessCheck("postgres", [&p] { return PoolReadiness(p.pool); });
+  p.admin.AddDebugPage("database", "the sessions with PostgreSQL and who waits for one",
+                       [&p] { return DatabasePage(p.pool.Stats()); });
+  server::AddChannelzPage(p.admin);
   p.program.Add(p.admin);
   p.program.Add(p.schema_check);
 

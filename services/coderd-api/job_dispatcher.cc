@@ -28,7 +28,7 @@ void JobDispatcher::Stop() {
 void JobDispatcher::Request(const JobDomain& domain, const lifecycle::ProvisionerDaemonId& daemon,
                             std::shared_ptr<JobReceiver> receiver) {
   const std::lock_guard lock(mutex_);
-  Waiting& waiting = domains_[domain];
+  Queue& waiting = domains_[domain];
   const bool first = waiting.tickets.empty();
   waiting.tickets.push_back({daemon, std::move(receiver)});
   // Others waiting already means that the queue holds nothing for this domain.
@@ -80,13 +80,27 @@ void JobDispatcher::WakeAll() {
   for (auto& [domain, waiting] : domains_) MarkDue(domain, waiting);
 }
 
+std::vector<WaitingSlots> JobDispatcher::Waiting() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<WaitingSlots> found;
+  for (const auto& [domain, waiting] : domains_) {
+    WaitingSlots& slots = found.emplace_back(WaitingSlots{.domain = domain});
+    std::set<lifecycle::ProvisionerDaemonId> daemons;
+    for (const Ticket& ticket : waiting.tickets) daemons.insert(ticket.daemon);
+    for (const Ticket& ticket : waiting.current) daemons.insert(ticket.daemon);
+    slots.slots = waiting.tickets.size() + waiting.current.size();
+    slots.daemons = daemons.size();
+  }
+  return found;
+}
+
 void JobDispatcher::Release(const storage::LeaseClaim& claim) {
   const std::lock_guard lock(mutex_);
   to_release_.push_back(claim);
   changed_.notify_one();
 }
 
-void JobDispatcher::MarkDue(const JobDomain& domain, Waiting& waiting) {
+void JobDispatcher::MarkDue(const JobDomain& domain, Queue& waiting) {
   if (waiting.busy) {
     waiting.again = true;
   } else if (!waiting.due) {
@@ -124,7 +138,7 @@ void JobDispatcher::Run(std::stop_token stop) {
 }
 
 void JobDispatcher::Serve(std::unique_lock<std::mutex>& lock, const JobDomain& domain) {
-  Waiting& waiting = domains_[domain];
+  Queue& waiting = domains_[domain];
   waiting.due = false;
   if (waiting.tickets.empty()) {
     domains_.erase(domain);
@@ -162,7 +176,7 @@ void JobDispatcher::Serve(std::unique_lock<std::mutex>& lock, const JobDomain& d
   lock.lock();
 }
 
-std::vector<JobDispatcher::Ticket> JobDispatcher::TakeFront(Waiting& waiting) const {
+std::vector<JobDispatcher::Ticket> JobDispatcher::TakeFront(Queue& waiting) const {
   std::vector<Ticket> front;
   while (!waiting.tickets.empty() && front.size() < options_.batch) {
     front.push_back(std::move(waiting.tickets.front()));

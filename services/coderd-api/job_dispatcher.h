@@ -40,6 +40,13 @@ struct JobDomain {
   friend auto operator<=>(const JobDomain&, const JobDomain&) = default;
 };
 
+/// The slots of a domain that wait.
+struct WaitingSlots {
+  JobDomain domain;
+  size_t slots = 0;
+  size_t daemons = 0;
+};
+
 /// Gives jobs to waiting daemons, first come first served. The daemons of one domain are one query
 /// at a time, for as many jobs as slots wait, up to a batch; it is asked when the first of them
 /// starts to wait, when the queue is said to have grown, and at each backup poll. Thread-safe;
@@ -83,6 +90,9 @@ class JobDispatcher final : public server::Part {
   /// The backup poll: every queue may have grown.
   void WakeAll();
 
+  /// How many slots of which daemons wait for a job.
+  std::vector<WaitingSlots> Waiting() const;
+
   /// Returns a job that reached nobody to the queue; its lease expires if that fails.
   void Release(const storage::LeaseClaim& claim);
 
@@ -92,7 +102,7 @@ class JobDispatcher final : public server::Part {
     std::shared_ptr<JobReceiver> receiver;
     bool withdrawn = false;
   };
-  struct Waiting {
+  struct Queue {
     std::deque<Ticket> tickets;
     // Those being looked for, without their receiver once that is forgotten.
     std::vector<Ticket> current;
@@ -103,16 +113,16 @@ class JobDispatcher final : public server::Part {
 
   void Run(std::stop_token stop);
   void Serve(std::unique_lock<std::mutex>& lock, const JobDomain& domain);
-  std::vector<Ticket> TakeFront(Waiting& waiting) const;
+  std::vector<Ticket> TakeFront(Queue& waiting) const;
   std::set<size_t> LookFor(const JobDomain& domain, const std::vector<Ticket>& tickets);
-  void MarkDue(const JobDomain& domain, Waiting& waiting);
+  void MarkDue(const JobDomain& domain, Queue& waiting);
 
   storage::JobStore& store_;
   const Options options_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   // All guarded by mutex_.
-  std::map<JobDomain, Waiting> domains_;
+  std::map<JobDomain, Queue> domains_;
   std::deque<JobDomain> due_;
   std::deque<storage::LeaseClaim> to_release_;
   std::vector<std::jthread> threads_;

@@ -427,4 +427,17 @@ WatchState WatchAllReactor::Tick(absl::Duration now) {
   return stalled ? WatchState::kStalled : state_.load();
 }
 
+WatchView WatchAllReactor::View(absl::Duration now) const {
+  WatchView view{.state = state_, .age = now - began_};
+  std::shared_ptr<fanout::Watcher> watcher;
+  {
+    std::lock_guard lock(mutex_);
+    if (now - write_began_ > kStalledAfter) view.state = WatchState::kStalled;
+    if (caller_) view.caller = caller_->Identity();
+    watcher = watcher_;
+  }
+  if (watcher) view.position = watcher->token().position;
+  return view;
+}
+
 }  // namespace coder::api

@@ -68,7 +68,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   WatchAllReactor(WatchParts& parts, grpc::CallbackServerContext* context,
                   const grpc::ByteBuffer& request)
-      : parts_(parts), context_(context), request_(request) {}
+      : parts_(parts), context_(context), began_(parts.clock.MonotonicNow()), request_(request) {}
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -78,6 +78,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Recheck(const auth::CallerPtr& caller, absl::Duration checked_at) override;
   void End(const absl::Status& status) override;
   WatchState Tick(absl::Duration now) override;
+  WatchView View(absl::Duration now) const override;
 
  private:
   // What the steps wait for.
@@ -102,6 +103,7 @@ class WatchAllReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   WatchParts& parts_;
   grpc::CallbackServerContext* const context_;
+  const absl::Duration began_;
   grpc::ByteBuffer request_;
   std::shared_ptr<WatchAllReactor> self_;
   std::atomic<int> signals_ = 0;

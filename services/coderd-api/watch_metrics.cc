@@ -30,11 +30,11 @@ constexpr const char* kReasons[] = {
     "USER_SUSPENDED",
 };
 
-constexpr std::pair<WatchState, const char*> kStates[] = {
-    {WatchState::kSnapshot, "snapshot"},
-    {WatchState::kReplaying, "replaying"},
-    {WatchState::kFollowing, "following"},
-    {WatchState::kStalled, "stalled"},
+constexpr WatchState kStates[] = {
+    WatchState::kSnapshot,
+    WatchState::kReplaying,
+    WatchState::kFollowing,
+    WatchState::kStalled,
 };
 
 const prometheus::Histogram::BucketBoundaries& LagBuckets() {
@@ -67,7 +67,9 @@ std::map<WatchState, prometheus::Gauge*> Watchers(prometheus::Registry& registry
               "for its reader for a second, and is cut off soon.")
           .Register(registry);
   std::map<WatchState, prometheus::Gauge*> watchers;
-  for (const auto& [state, name] : kStates) watchers[state] = &family.Add({{"state", name}});
+  for (const WatchState state : kStates) {
+    watchers[state] = &family.Add({{"state", WatchStateName(state)}});
+  }
   return watchers;
 }
 

@@ -35,6 +35,20 @@ absl::Status Draining() {
 
 }  // namespace
 
+const char* WatchStateName(WatchState state) {
+  switch (state) {
+    case WatchState::kSnapshot:
+      return "snapshot";
+    case WatchState::kReplaying:
+      return "replaying";
+    case WatchState::kFollowing:
+      return "following";
+    case WatchState::kStalled:
+      return "stalled";
+  }
+  return "following";
+}
+
 absl::Status WatchSessions::Add(const std::shared_ptr<WatchSession>& session,
                                 const std::string& identity) {
   std::lock_guard lock(mutex_);
@@ -114,6 +128,12 @@ absl::StatusOr<server::PassOutcome> WatchSessions::CheckRights(Authenticator& au
     }
   }
   return server::PassOutcome::kIdle;
+}
+
+std::vector<WatchView> WatchSessions::View(absl::Duration now) const {
+  std::vector<WatchView> views;
+  for (const auto& session : All()) views.push_back(session->View(now));
+  return views;
 }
 
 int WatchSessions::size() const {

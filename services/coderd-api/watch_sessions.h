@@ -26,6 +26,19 @@ enum class WatchState {
   kStalled,  // its reader has not read for a second
 };
 
+/// "snapshot", "replaying", "following" or "stalled".
+const char* WatchStateName(WatchState state);
+
+/// A watch as operators see it; nothing of it lets anybody resume it.
+struct WatchView {
+  /// auth::Caller::Identity of who watches.
+  std::string caller;
+  WatchState state = WatchState::kFollowing;
+  /// Up to where everything was sent or left out; absent while its snapshot is under way.
+  std::optional<int64_t> position;
+  absl::Duration age;
+};
+
 /// How many watches are in each state; states without any may be absent.
 using WatchCounts = std::map<WatchState, int>;
 
@@ -41,6 +54,8 @@ class WatchSession {
   virtual void End(const absl::Status& status) = 0;
   /// Lets time pass; what the watch does at `now`.
   virtual WatchState Tick(absl::Duration now) = 0;
+  /// What there is to see of it at `now`.
+  virtual WatchView View(absl::Duration now) const = 0;
 };
 
 /// The admitted watches of this process, within their limits. Thread-safe.
@@ -75,6 +90,8 @@ class WatchSessions {
   /// Authenticator::Refresh; sessions then stand as they were.
   absl::StatusOr<server::PassOutcome> CheckRights(Authenticator& authenticator,
                                                   clock::Clock& clock);
+  /// What there is to see of every session at `now`.
+  std::vector<WatchView> View(absl::Duration now) const;
   const Limits& limits() const { return limits_; }
   int size() const;
 

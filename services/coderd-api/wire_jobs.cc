@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "libs/events/poker.h"
@@ -6,6 +7,7 @@
 #include "libs/storage/postgres/pg_job_store.h"
 #include "libs/storage/postgres/pg_job_view_store.h"
 #include "services/coderd-api/daemon_presence_pass.h"
+#include "services/coderd-api/debug_pages.h"
 #include "services/coderd-api/job_dispatcher.h"
 #include "services/coderd-api/job_metrics.h"
 #include "services/coderd-api/provisioner_service.h"
@@ -45,7 +47,7 @@ void WireReaper(Wiring& wiring, storage::JobStore& store, JobMetrics& metrics,
 
 // Looks by itself for what no signal told of, such as what replicas without NATS did.
 void WirePolls(Wiring& wiring, JobDispatcher& dispatcher, LogFollowers& followers,
-               storage::JobViewStore& views, JobMetrics& metrics) {
+               storage::JobViewStore& views, JobMetrics& metrics, LatestJobCounts& counted) {
   const auto poll = [&wiring](const char* name, absl::Duration interval, server::Pass pass) {
     wiring.Run<server::Loop>(server::LoopOptions{.name = name, .interval = interval},
                              std::move(pass), wiring->clock, wiring->metrics.registry());
@@ -63,6 +65,7 @@ void WirePolls(Wiring& wiring, JobDispatcher& dispatcher, LogFollowers& follower
          const auto counts = views.CountJobs(clock::Deadline::After(absl::Seconds(5)));
          if (!counts.ok()) return counts.status();
          metrics.SetJobs(*counts);
+         counted.Set(*counts, wiring->clock.MonotonicNow());
          return server::PassOutcome::kIdle;
        });
 }
@@ -95,7 +98,13 @@ StreamJobLogsParts& WireJobs(Wiring& wiring) {
 
   ReapPass* reaper = nullptr;
   WireReaper(wiring, store, metrics, poker, reaper);
-  WirePolls(wiring, dispatcher, followers, views, metrics);
+  auto& counted = wiring.Make<LatestJobCounts>();
+  WirePolls(wiring, dispatcher, followers, views, metrics, counted);
+  wiring->admin.AddDebugPage("jobs", "unfinished jobs, and the daemons that wait for one here",
+                             [&counted, &dispatcher, &streams, &clock = wiring->clock] {
+                               return JobsPage(counted.Get(), clock.MonotonicNow(),
+                                               dispatcher.Waiting(), streams.All().size());
+                             });
   auto& presence = wiring.Make<DaemonPresencePass>(
       store, streams, [&metrics](size_t count) { metrics.SetAcquireStreams(count); });
   wiring.Run<server::Loop>(

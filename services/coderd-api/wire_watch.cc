@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "libs/server/loop.h"
 #include "libs/storage/postgres/pg_event_log.h"
 #include "libs/storage/postgres/pg_workspace_snapshot.h"
+#include "services/coderd-api/debug_pages.h"
 #include "services/coderd-api/event_feed.h"
 #include "services/coderd-api/experiments.h"
 #include "services/coderd-api/watch_service.h"
@@ -71,6 +73,13 @@ void WireWatch(Wiring& wiring) {
                  .enabled = enabled,
                  .max_age = MaxWatchAge(config),
                  .max_batch_bytes = static_cast<size_t>(config.watch_batch_bytes)});
+  wiring->admin.AddDebugPage("events", "the ring of events in memory and what feeds it",
+                             [&hub, &pump] { return EventsPage(hub.ring(), pump); });
+  wiring->admin.AddDebugPage("watches", "open watches by state, and those furthest behind",
+                             [&hub, &sessions, &clock] {
+                               return WatchesPage(sessions.View(clock.MonotonicNow()),
+                                                  sessions.limits(), hub.ring().bounds().head);
+                             });
   server::GrpcServer& grpc = wiring->grpc;
   auto& feed = wiring.Run<EventFeed>(
       EventFeed::Options{.nats_url = config.nats_url.Reveal()}, pump, wiring.hints(), clock,

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "libs/server/channelz_page.h"
 #include "libs/server/grpc_channel.h"
 #include "libs/server/version.h"
 #include "libs/status/status_macros.h"
@@ -50,6 +52,23 @@ absl::Status MakePrivateDirectory(const std::string& path) {
   if (!error) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("make work-dir ", path, ": ", error.message(),
                                           "; choose another with --work-dir"));
+}
+
+nlohmann::ordered_json JobsPage(const JobLoopView& view) {
+  nlohmann::ordered_json running = nlohmann::ordered_json::array();
+  for (const JobLoopView::Running& job : view.running) {
+    running.push_back({{"job_id", job.job_id},
+                       {"provisioner", job.provisioner},
+                       {"work", job.work},
+                       {"phase", job.phase},
+                       {"age_seconds", absl::ToDoubleSeconds(job.age)}});
+  }
+  return {{"slots", view.slots},
+          {"waiting", view.waiting},
+          {"draining", view.draining},
+          {"connected", view.connection.ok()},
+          {"trouble", std::string(view.connection.message())},
+          {"running", running}};
 }
 
 }  // namespace
@@ -125,6 +144,9 @@ absl::Status App::ConnectJobs(const Config& config) {
 absl::Status App::AddListeners(const Config& config, const server::CommandLine& line) {
   admin_ = std::make_unique<server::AdminServer>(config.admin, metrics_);
   admin_->SetConfig(line.values);
+  admin_->AddDebugPage("jobs", "slots, running jobs and the way to coderd-api",
+                       [this] { return JobsPage(jobs_->View()); });
+  server::AddChannelzPage(*admin_);
   admin_->AddReadinessCheck("coderd-api", [this] { return jobs_->Connected(); });
   grpc_ = std::make_unique<server::GrpcServer>(config.grpc, clock_, metrics_.registry());
   grpc_->SetServing(kHealthName, true);

@@ -17,6 +17,20 @@ absl::Duration Jittered(absl::Duration backoff) {
   return backoff * std::uniform_real_distribution<double>(0.5, 1.0)(random);
 }
 
+const char* WorkName(const Job& job) {
+  const auto* build = std::get_if<BuildRequest>(&job.work);
+  if (build == nullptr) return "import";
+  switch (build->transition) {
+    case Transition::kStart:
+      return "start";
+    case Transition::kStop:
+      return "stop";
+    case Transition::kDelete:
+      return "delete";
+  }
+  return "import";
+}
+
 }  // namespace
 
 JobLoop::JobLoop(std::shared_ptr<grpc::Channel> channel, server::Secret key,
@@ -40,6 +54,21 @@ absl::Status JobLoop::Start() {
 absl::Status JobLoop::Connected() const {
   const std::lock_guard lock(mutex_);
   return connection_;
+}
+
+JobLoopView JobLoop::View() const {
+  const absl::Duration now = clock_.MonotonicNow();
+  const std::lock_guard lock(mutex_);
+  JobLoopView view{.slots = identity_.slots,
+                   .waiting = outstanding_,
+                   .draining = draining_,
+                   .connection = connection_};
+  for (const auto& job : jobs_) {
+    if (job->done) continue;
+    view.running.push_back(
+        {job->job_id, job->provisioner, job->work, job->phase.Get(), now - job->acquired_at});
+  }
+  return view;
 }
 
 void JobLoop::SetConnection(absl::Status status) {
@@ -122,13 +151,18 @@ void JobLoop::OnJob(Job job) {
   ++running_;
   metrics_.SetRunning(running_);
   RunningJob& running = *jobs_.emplace_back(std::make_unique<RunningJob>());
+  running.job_id = job.lease.job_id;
+  running.provisioner = job.provisioner;
+  running.work = WorkName(job);
+  running.acquired_at = acquired_at;
   running.thread = std::jthread(
       [this, &running, job = std::move(job), acquired_at] { RunOne(running, job, acquired_at); });
 }
 
 void JobLoop::RunOne(RunningJob& running, const Job& job, absl::Duration acquired_at) {
   log::Info("job started", {{"job_id", job.lease.job_id}, {"provisioner", job.provisioner}});
-  const JobEnd end = RunJob(environment_, job, acquired_at, interrupt_jobs_.get_token());
+  const JobEnd end =
+      RunJob(environment_, job, acquired_at, interrupt_jobs_.get_token(), running.phase);
   const absl::Duration took = clock_.MonotonicNow() - acquired_at;
   log::Info("job ended",
             {{"job_id", job.lease.job_id}, {"end", JobEndName(end)}, {"seconds", took}});

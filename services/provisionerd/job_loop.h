@@ -19,6 +19,26 @@
 
 namespace coder::provisionerd {
 
+/// What a daemon does at one moment.
+struct JobLoopView {
+  struct Running {
+    std::string job_id;
+    std::string provisioner;
+    /// "import", "start", "stop" or "delete".
+    std::string work;
+    std::string phase;
+    absl::Duration age;
+  };
+
+  int slots = 0;
+  /// Slots for which a job was asked and none has come.
+  int waiting = 0;
+  bool draining = false;
+  /// As JobLoop::Connected.
+  absl::Status connection;
+  std::vector<Running> running;
+};
+
 /// Keeps a stream to coderd-api open, asks for a job for each free slot, and runs what comes, each
 /// job on a thread of its own. Draining takes back what was asked for, gives back what still
 /// arrives, lets running jobs end within the budget and interrupts those that do not.
@@ -37,10 +57,17 @@ class JobLoop final : public server::Part {
   /// OK while the stream to coderd-api is open; otherwise the last error.
   absl::Status Connected() const;
 
+  /// Any thread.
+  JobLoopView View() const;
+
  private:
   struct RunningJob {
     std::jthread thread;
     std::atomic<bool> done{false};
+    std::string job_id, provisioner, work;
+    /// Monotonic.
+    absl::Duration acquired_at;
+    JobPhase phase;
   };
 
   void Run(std::stop_token stop);

@@ -74,11 +74,13 @@ class JobDirectory {
 /// One job on its way; the steps of RunJob share it.
 class JobRun {
  public:
-  JobRun(const JobEnvironment& environment, const Job& job, absl::Duration acquired_at)
+  JobRun(const JobEnvironment& environment, const Job& job, absl::Duration acquired_at,
+         JobPhase& phase)
       : environment_(environment),
         client_(*environment.client),
         clock_(*environment.clock),
         job_(job),
+        phase_(phase),
         logs_(client_, clock_, job.lease),
         keeper_(client_, clock_, job.lease, job.lease_duration, acquired_at) {}
 
@@ -86,6 +88,7 @@ class JobRun {
     const std::stop_callback on_drain(std::move(drain), [this] { keeper_.Drain(); });
     timings_.start = clock_.Now();
     const absl::Status status = Work();
+    phase_.Set(kCleaningUp);
     if (!status.ok()) logs_.Say(kCleaningUp, LogLevel::kError, std::string(status.message()));
     logs_.Close(kLogBudget);
     return Report(status);
@@ -93,6 +96,7 @@ class JobRun {
 
  private:
   absl::Status Work() {
+    phase_.Set(kSettingUp);
     logs_.Say(kSettingUp, LogLevel::kInfo, "fetching the template");
     const auto engine = environment_.engines.find(job_.provisioner);
     if (engine == environment_.engines.end()) {
@@ -104,7 +108,10 @@ class JobRun {
                      JobDirectory::Create(environment_.work_root, job_.lease.job_id));
     RETURN_IF_ERROR(FetchTemplate(directory.template_dir()));
     EngineContext context;
-    context.log = [this](const EngineLogLine& line) { logs_.Add(line); };
+    context.log = [this](const EngineLogLine& line) {
+      phase_.Set(line.stage);
+      logs_.Add(line);
+    };
     context.interrupt = keeper_.interrupt();
     context.kill = keeper_.kill();
     context.pause = &keeper_.pause();
@@ -224,6 +231,7 @@ class JobRun {
   JobClient& client_;
   clock::Clock& clock_;
   const Job& job_;
+  JobPhase& phase_;
   std::optional<ImportResult> import_;
   std::vector<Resource> resources_;
   JobTimings timings_;
@@ -248,8 +256,8 @@ std::string_view JobEndName(JobEnd end) {
 }
 
 JobEnd RunJob(const JobEnvironment& environment, const Job& job, absl::Duration acquired_at,
-              std::stop_token drain) {
-  return JobRun(environment, job, acquired_at).Run(std::move(drain));
+              std::stop_token drain, JobPhase& phase) {
+  return JobRun(environment, job, acquired_at, phase).Run(std::move(drain));
 }
 
 }  // namespace coder::provisionerd

@@ -127,7 +127,7 @@ struct Fixture {
     job.work = BuildRequest{};
   }
   JobEnd Run(std::stop_token drain = {}) {
-    return RunJob(environment, job, clock.MonotonicNow(), drain);
+    return RunJob(environment, job, clock.MonotonicNow(), drain, phase);
   }
 
   ScriptedClient client;
@@ -135,7 +135,22 @@ struct Fixture {
   clock::SystemClock clock;
   JobEnvironment environment;
   Job job;
+  JobPhase phase;
 };
+
+TEST_CASE("a job's phase is that of its log, and the last one is the cleaning up") {
+  Fixture fixture;
+  std::vector<std::string> phases;
+  fixture.engine.build = [&](const BuildRequest&, const EngineContext& context) {
+    phases.push_back(fixture.phase.Get());
+    context.log({"Planning", LogLevel::kInfo, LogSource::kProvisioner, "a line"});
+    phases.push_back(fixture.phase.Get());
+    return BuildResult{absl::OkStatus(), "after"};
+  };
+  CHECK(fixture.Run() == JobEnd::kSucceeded);
+  CHECK(phases == std::vector<std::string>{"Setting up", "Planning"});
+  CHECK(fixture.phase.Get() == "Cleaning Up");
+}
 
 TEST_CASE("a build's state is stored before it is completed") {
   Fixture fixture;

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 
 #include "libs/metrics/metrics.h"
+#include "libs/server/channelz_page.h"
 #include "libs/server/grpc_server.h"
 #include "libs/server/listener_check.h"
 #include "libs/server/loop.h"
@@ -106,6 +109,31 @@ struct App::Parts {
     return !was_poked && at_rest && stream.connected() && age < kRest;
   }
 
+  // The numbers are those of the metrics, as of the latest pass or round of housekeeping.
+  nlohmann::ordered_json Page() const {
+    const auto number = [](const auto& metric) { return static_cast<int64_t>(metric.Value()); };
+    const int64_t last = relayed_at.load();
+    const absl::Status way = stream.Ready();
+    nlohmann::ordered_json page = {{"epoch", number(relay_metrics.epoch)},
+                                   {"head", number(relay_metrics.head)},
+                                   {"confirmed", number(relay_metrics.confirmed)},
+                                   {"log_floor", number(relay_metrics.log_floor)}};
+    page["outbox"] = {{"rows", number(relay_metrics.outbox_rows)},
+                      {"oldest_seconds", relay_metrics.outbox_oldest_seconds.Value()}};
+    page["stream"] = {{"connected", way.ok()},
+                      {"takes_events", number(relay_metrics.stream_up) == 1},
+                      {"trouble", std::string(way.message())},
+                      {"comparisons", number(relay_metrics.rewinds)},
+                      {"refusals", number(relay_metrics.refusals)}};
+    page["sequenced"] = number(relay_metrics.sequenced);
+    page["published"] = number(relay_metrics.published);
+    if (last != 0) {
+      page["last_pass_seconds_ago"] =
+          absl::ToDoubleSeconds(clock.MonotonicNow() - absl::Nanoseconds(last));
+    }
+    return page;
+  }
+
   absl::Status Relaying() const {
     const absl::Duration age = clock.MonotonicNow() - absl::Nanoseconds(relayed_at.load());
     if (relayed_at != 0 && age < kStaleAfter) return absl::OkStatus();
@@ -143,6 +171,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   Parts& p = *parts;
   p.admin.SetConfig(line.values);
   p.admin.AddReadinessCheck("relay", [&p] { return p.Relaying(); });
+  p.admin.AddDebugPage("relay", "cursor, outbox and stream", [&p] { return p.Page(); });
+  server::AddChannelzPage(p.admin);
   p.grpc.SetServing(kHealthName, true);
   p.grpc.OnDrain([&p] { p.admin.SetDraining(); });
   p.program.Add(p.admin);
