@@ -135,6 +135,7 @@ int RunCoderctl(int argc, char** argv) {
   AddBlackoutCommands(root, line);
   AddWatchCommand(root, line);
   AddProvisionerCommands(root, line);
+  AddTopCommand(root, line);
   AddScaletestCommands(root, line);
   AddCompletionCommand(root, line);
   root.set_version_flag("--version", server::VersionText());

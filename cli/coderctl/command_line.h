@@ -37,6 +37,7 @@ void AddScheduleCommands(CLI::App& root, CommandLine& line);
 void AddBlackoutCommands(CLI::App& root, CommandLine& line);
 void AddWatchCommand(CLI::App& root, CommandLine& line);
 void AddProvisionerCommands(CLI::App& root, CommandLine& line);
+void AddTopCommand(CLI::App& root, CommandLine& line);
 void AddScaletestCommands(CLI::App& root, CommandLine& line);
 void AddCompletionCommand(CLI::App& root, CommandLine& line);
 
