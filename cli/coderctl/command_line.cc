@@ -136,6 +136,7 @@ int RunCoderctl(int argc, char** argv) {
   AddWatchCommand(root, line);
   AddProvisionerCommands(root, line);
   AddTopCommand(root, line);
+  AddSupportCommands(root, line);
   AddScaletestCommands(root, line);
   AddCompletionCommand(root, line);
   root.set_version_flag("--version", server::VersionText());

@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <ostream>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "cli/coderctl/lookup.h"
@@ -78,6 +79,21 @@ absl::Status PrintJobLog(const Session& session, const std::string& job_id) {
   LogCursor cursor;
   const grpc::Status status = ReadLog(session, job_id, /*follow=*/false, std::cout, cursor);
   return status.ok() ? absl::OkStatus() : server::StatusFromGrpc(status);
+}
+
+absl::StatusOr<std::string> JobLogTail(const Session& session, const std::string& job_id,
+                                       size_t lines) {
+  LogCursor cursor;
+  std::ostringstream out;
+  const grpc::Status status = ReadLog(session, job_id, /*follow=*/false, out, cursor);
+  if (!status.ok()) return server::StatusFromGrpc(status);
+  const std::string text = out.str();
+  size_t begin = text.size();
+  for (size_t left = lines; left > 0 && begin > 0; --left) {
+    const size_t end_before = begin >= 2 ? text.rfind('\n', begin - 2) : std::string::npos;
+    begin = end_before == std::string::npos ? 0 : end_before + 1;
+  }
+  return text.substr(begin);
 }
 
 }  // namespace coder::cli

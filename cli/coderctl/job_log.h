@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cli/coderctl/session.h"
 
 namespace coder::cli {
@@ -14,5 +15,10 @@ absl::Status FollowJob(const Session& session, const std::string& job_id);
 
 /// Prints what the log holds now to standard output. Errors of the call.
 absl::Status PrintJobLog(const Session& session, const std::string& job_id);
+
+/// The last `lines` lines of what the log holds now, a stage's title counting as one. Errors of the
+/// call.
+absl::StatusOr<std::string> JobLogTail(const Session& session, const std::string& job_id,
+                                       size_t lines);
 
 }  // namespace coder::cli
