@@ -30,7 +30,7 @@ bool LeavesOpen(absl::StatusCode code) {
 
 void Writing::Run(std::stop_token stop) {
   for (int i = 0; i < options_.workspaces && !stop.stop_requested(); ++i) {
-    CreateWorkspace(i, stop);
+    if (const auto created = CreateWorkspace(i, stop)) workspaces_.push_back(*created);
   }
   clock::SystemClock clock;
   while (!stop.stop_requested()) {
@@ -67,7 +67,7 @@ std::string Writing::NewRequestId() {
                          high & 0xFFFF, low >> 48, low & 0xFFFFFFFFFFFFULL);
 }
 
-bool Writing::CreateWorkspace(int number, std::stop_token stop) {
+std::optional<Writing::Owned> Writing::CreateWorkspace(int number, std::stop_token stop) {
   api::v1::CreateWorkspaceRequest request;
   request.set_owner(options_.owners[static_cast<size_t>(number) % options_.owners.size()]);
   request.set_name(absl::StrCat(options_.name, "-", number));
@@ -83,15 +83,15 @@ bool Writing::CreateWorkspace(int number, std::stop_token stop) {
   if (!created.ok()) {
     history_.Add("refused", absl::StrCat(Member("what", "create"), ",",
                                          Member("code", absl::StatusCodeToString(created.code()))));
-    return false;
+    return std::nullopt;
   }
   const auto& workspace = response.workspace();
-  workspaces_.push_back({.id = workspace.id(), .latest_build = workspace.latest_build().id()});
   history_.Add("ack", absl::StrCat(Member("request", request.request_id()), ",",
                                    Member("workspace", workspace.id()), ",",
                                    Member("build", workspace.latest_build().id()), ",",
                                    Member("number", workspace.latest_build().build_number())));
-  return true;
+  return Owned{
+      .number = number, .id = workspace.id(), .latest_build = workspace.latest_build().id()};
 }
 
 void Writing::Act(std::stop_token stop) {
@@ -113,6 +113,9 @@ void Writing::Act(std::stop_token stop) {
     if (ordered.code() == absl::StatusCode::kFailedPrecondition) return;
     history_.Add("refused", absl::StrCat(Member("what", "build"), ",",
                                          Member("code", absl::StatusCodeToString(ordered.code()))));
+    if (ordered.code() != absl::StatusCode::kNotFound) return;
+    // The database went back to before there was this workspace.
+    if (const auto again = CreateWorkspace(owned.number, stop)) owned = *again;
     return;
   }
   owned.start_next = !owned.start_next;

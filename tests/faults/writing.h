@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <stop_token>
 #include <string>
@@ -44,18 +45,19 @@ class Writing {
   void Run(std::stop_token stop);
 
  private:
-  template <typename Call>
-  absl::Status Insist(const std::string& what, std::stop_token stop, Call call);
-  std::string NewRequestId();
-  bool CreateWorkspace(int number, std::stop_token stop);
-  void Act(std::stop_token stop);
-  void Cancel(const std::string& build, std::stop_token stop);
-
   struct Owned {
+    int number = 0;
     std::string id;
     bool start_next = false;
     std::string latest_build;
   };
+
+  template <typename Call>
+  absl::Status Insist(const std::string& what, std::stop_token stop, Call call);
+  std::string NewRequestId();
+  std::optional<Owned> CreateWorkspace(int number, std::stop_token stop);
+  void Act(std::stop_token stop);
+  void Cancel(const std::string& build, std::stop_token stop);
 
   const Options options_;
   const std::vector<std::shared_ptr<grpc::Channel>> replicas_;
