@@ -137,6 +137,7 @@ int RunCoderctl(int argc, char** argv) {
   AddProvisionerCommands(root, line);
   AddTopCommand(root, line);
   AddSupportCommands(root, line);
+  AddAuditCommands(root, line);
   AddScaletestCommands(root, line);
   AddCompletionCommand(root, line);
   root.set_version_flag("--version", server::VersionText());

@@ -39,6 +39,7 @@ void AddWatchCommand(CLI::App& root, CommandLine& line);
 void AddProvisionerCommands(CLI::App& root, CommandLine& line);
 void AddTopCommand(CLI::App& root, CommandLine& line);
 void AddSupportCommands(CLI::App& root, CommandLine& line);
+void AddAuditCommands(CLI::App& root, CommandLine& line);
 void AddScaletestCommands(CLI::App& root, CommandLine& line);
 void AddCompletionCommand(CLI::App& root, CommandLine& line);
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/coderctl/audit_terms.h"
 #include "cli/coderctl/command_line.h"
 #include "cli/coderctl/completion.h"
 #include "cli/coderctl/duration_text.h"
@@ -37,6 +38,29 @@ std::string FreshDirectory(const std::string& name) {
   const auto path = std::filesystem::path(std::getenv("TEST_TMPDIR")) / name;
   std::filesystem::remove_all(path);
   return path.string();
+}
+
+TEST_CASE("the audit log is asked for in times, durations and words") {
+  const absl::Time now = absl::FromUnixSeconds(1'000'000);
+  const auto request = AuditRequest({.user = "ada",
+                                     .action = "login",
+                                     .since = "24h",
+                                     .until = "1970-01-12T00:00:00Z",
+                                     .denied = true},
+                                    now);
+  REQUIRE(request.ok());
+  CHECK(request->actor() == "ada");
+  CHECK(request->action() == api::v1::AUDIT_ACTION_LOGIN);
+  CHECK(request->outcome() == api::v1::AUDIT_OUTCOME_DENIED);
+  CHECK(request->start_time().seconds() == 1'000'000 - 86'400);
+  CHECK(request->end_time().seconds() == 11 * 86'400);
+  const auto all = AuditRequest({}, now);
+  REQUIRE(all.ok());
+  CHECK(all->SerializeAsString().empty());
+  CHECK(AuditRequest({.action = "unspecified"}, now).status().code() ==
+        absl::StatusCode::kInvalidArgument);
+  CHECK(AuditRequest({.since = "yesterday"}, now).status().code() ==
+        absl::StatusCode::kInvalidArgument);
 }
 
 TEST_CASE("a table aligns its columns and tames control characters") {

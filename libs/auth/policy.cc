@@ -87,6 +87,9 @@ constexpr Row kPolicy[] = {
 
     {kReadBuildStreamStatus, "read the build stream's status", kReadBuildStreamStatus, kEveryUser},
 
+    {kReadAuditLog, "read the audit log of", kReadOrganization,
+     kSiteOwner | kSiteAuditor | kOrgAdmin},
+
     {kRunJobs, "run jobs of", kRunJobs, kProvisioner},
     {kRunLifecycle, "run lifecycle", kRunLifecycle, kService},
 };

@@ -61,6 +61,9 @@ enum class Action : uint8_t {
 
   kReadBuildStreamStatus,
 
+  /// The audit log of an organization, or of the whole deployment.
+  kReadAuditLog,
+
   /// Acquiring and running the jobs of an organization.
   kRunJobs,
   /// Proposing and applying lifecycle decisions.

@@ -103,6 +103,7 @@ const Expectation kExpected[] = {
     {kReadProvisionerKeys, "OAa", "OAa", "OA"},
     {kWriteProvisionerKeys, "Oa", "Oa", "O"},
     {kReadBuildStreamStatus, "OTUAatmx", "OTUAatmx", "OTUAatmx"},
+    {kReadAuditLog, "OAa", "OAa", "OA"},
     {kRunJobs, "p", "p", ""},
     {kRunLifecycle, "s", "s", "s"},
 };

@@ -108,6 +108,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Config& config,
   WireLifecycle(p.wiring);
   WireHousekeeping(p.wiring);
   WireTemplates(p.wiring);
+  WireAudit(p.wiring);
 
   p.grpc.OnDrain([&p] { p.admin.SetDraining(); });
   p.program.Add(p.grpc);

@@ -12,7 +12,7 @@ namespace coder::api {
 
 /// The schema versions this build works with, both included: old and new run side by side during a
 /// rolling upgrade.
-inline constexpr int kMinSchema = 4;
+inline constexpr int kMinSchema = 10;
 inline constexpr int kMaxSchema = 99;
 
 /// The composition root: every part of coderd-api, made and joined here and nowhere else.

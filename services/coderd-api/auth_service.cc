@@ -89,6 +89,8 @@ absl::Status AuthService::CreateFirst(const CallContext& call,
                                                  .name = request.name(),
                                                  .password_hash = hash},
                                                 organization, call.deadline));
+  call.Concerns("user", user.id.ToString(), user.username);
+  call.MadeBy(user.id, user.username, "");
   Encode(user, *response.mutable_user());
   response.set_organization_id(organization.ToString());
   return absl::OkStatus();
@@ -106,6 +108,10 @@ grpc::Status AuthService::Login(grpc::ServerContext* context, const v1::LoginReq
 
 absl::StatusOr<storage::UserRecord> AuthService::CheckPassword(const CallContext& call,
                                                                const v1::LoginRequest& request) {
+  // Anything else in its place may be a password.
+  if (lifecycle::CheckEmail("email", request.email()).ok()) {
+    call.Concerns("user", "", request.email());
+  }
   RETURN_IF_ERROR(logins_of_address_.Admit(call.peer, "log in"));
   // What no account can have is refused before it costs a hash or a bucket.
   if (request.email().size() > lifecycle::kMaxEmailLength ||
@@ -131,6 +137,8 @@ absl::StatusOr<storage::UserRecord> AuthService::CheckPassword(const CallContext
 absl::Status AuthService::OpenSession(const CallContext& call, const storage::UserRecord& user,
                                       v1::LoginResponse& response) {
   const auth::NewApiKey key = auth::GenerateApiKey();
+  call.Concerns("user", user.id.ToString(), user.username);
+  call.MadeBy(user.id, user.username, key.id);
   ASSIGN_OR_RETURN(const storage::ApiKeyRecord stored,
                    parts_.api_keys.Create({.id = key.id,
                                            .hashed_secret = key.secret_hash,
@@ -150,6 +158,7 @@ grpc::Status AuthService::Logout(grpc::ServerContext* context, const v1::LogoutR
                                  v1::LogoutResponse*) {
   return HandleCall(parts_.gate, context, "/coder.api.v1.AuthService/Logout", *request,
                     [&](const CallContext& call) {
+                      call.Concerns("token", call.caller->api_key_id, "");
                       const absl::Status revoked =
                           parts_.api_keys.Revoke(call.caller->api_key_id, call.deadline);
                       parts_.gate.authenticator().Forget(*call.caller);
@@ -199,6 +208,7 @@ grpc::Status AuthService::CreateToken(grpc::ServerContext* context,
                                                                .name = request->name(),
                                                                .lifetime = lifetime},
                                                               call.deadline));
+                      call.Concerns("token", stored.id, request->name());
                       Encode(stored, *response->mutable_token());
                       response->set_secret(key.text);
                       return absl::OkStatus();
@@ -229,6 +239,8 @@ grpc::Status AuthService::RevokeToken(grpc::ServerContext* context,
         RETURN_IF_ERROR(key.status());
         ASSIGN_OR_RETURN(const storage::UserRecord user,
                          parts_.users.Find(key->user_id, call.deadline));
+        call.Concerns("token", key->id, key->name);
+        call.Note("user", user.username);
         RETURN_IF_ERROR(call.Authorize(auth::Action::kRevokeToken, ObjectOf(user), words));
         RETURN_IF_ERROR(parts_.api_keys.Revoke(key->id, call.deadline));
         if (key->id == call.caller->api_key_id) parts_.gate.authenticator().Forget(*call.caller);

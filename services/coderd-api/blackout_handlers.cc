@@ -42,6 +42,7 @@ absl::Status ScheduleService::Create(const CallContext& call,
   blackout.id = lifecycle::BlackoutId(parts_.ids.Next());
   blackout.creator = call.caller->user_id;
   ASSIGN_OR_RETURN(const BlackoutRecord created, parts_.blackouts.Create(blackout, call.deadline));
+  call.Concerns("blackout", created.id.ToString(), "");
   out = BlackoutToProto(created);
   return absl::OkStatus();
 }

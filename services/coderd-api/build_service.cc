@@ -43,6 +43,18 @@ Action ActionOf(BuildTransition transition) {
                                                 : Action::kBuildWorkspace;
 }
 
+storage::AuditAction AuditActionOf(BuildTransition transition) {
+  switch (transition) {
+    case BuildTransition::kStart:
+      return storage::AuditAction::kStart;
+    case BuildTransition::kStop:
+      return storage::AuditAction::kStop;
+    case BuildTransition::kDelete:
+      break;
+  }
+  return storage::AuditAction::kDelete;
+}
+
 absl::StatusOr<BuildReason> ReasonOf(events::v1::BuildReason value) {
   if (value == events::v1::BUILD_REASON_UNSPECIFIED) return BuildReason::kInitiator;
   const std::optional<BuildReason> reason = events::FromProto(value);
@@ -97,6 +109,7 @@ absl::StatusOr<WorkspaceRecord> BuildService::LoadWorkspace(const CallContext& c
   const std::string words = absl::StrCat("workspace \"", id_text, "\"");
   ASSIGN_OR_RETURN(WorkspaceRecord record,
                    AsAbsent(parts_.workspaces.Get(id, call.deadline), words));
+  call.Concerns("workspace", id_text, record.name);
   RETURN_IF_ERROR(call.Authorize(action, RefOf(record.latest_build), words));
   return record;
 }
@@ -106,6 +119,8 @@ absl::StatusOr<BuildRecord> BuildService::LoadBuild(const CallContext& call,
                                                     const std::string& id_text, Action action) {
   ASSIGN_OR_RETURN(const BuildId id, IdField<BuildId>(field, id_text));
   ASSIGN_OR_RETURN(BuildRecord record, AsAbsent(parts_.builds.Get(id, call.deadline), Words(id)));
+  call.Concerns("workspace_build", id_text,
+                absl::StrCat(record.workspace_name, "/", record.number));
   RETURN_IF_ERROR(call.Authorize(action, RefOf(record), Words(id)));
   return record;
 }
@@ -114,6 +129,7 @@ absl::StatusOr<storage::BuildOrder> BuildService::Decode(
     const CallContext& call, const v1::CreateWorkspaceBuildRequest& request) {
   const std::optional<BuildTransition> transition = events::FromProto(request.transition());
   if (!transition) return InvalidField("transition", "give START, STOP or DELETE");
+  call.Means(AuditActionOf(*transition));
   storage::BuildOrder order;
   order.transition = *transition;
   ASSIGN_OR_RETURN(order.reason, ReasonOf(request.reason()));
@@ -149,6 +165,8 @@ grpc::Status BuildService::CreateWorkspaceBuild(grpc::ServerContext* context,
                                        parts_.builds.Create(order, call.deadline));
                       parts_.poker.Poke();
                       parts_.job_queued(build.organization);
+                      call.Note("build_id", build.id.ToString());
+                      call.Note("build_number", absl::StrCat(build.number));
                       *response->mutable_build() = BuildToProto(build);
                       return absl::OkStatus();
                     });

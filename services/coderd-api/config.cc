@@ -43,6 +43,8 @@ void RegisterLimits(server::OptionSet& set, Config& config) {
                "how long a session lasts after its last use");
   set.Duration("lease-duration", &config.lease_duration, absl::Seconds(3),
                "how long a provisioner holds a job after each heartbeat");
+  set.Duration("audit-retention", &config.audit_retention, absl::Hours(1),
+               "how long records of the audit log are kept");
   set.Duration("max-call-duration", &config.max_call_duration, absl::Seconds(1),
                "the longest a unary call may take, whatever its client allows");
   set.Integer("max-concurrent-password-checks", &config.max_concurrent_password_checks, 1, 64,

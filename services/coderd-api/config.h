@@ -43,6 +43,8 @@ struct Config {
   absl::Duration session_lifetime = absl::Hours(24);
   /// How long a provisioner holds a job after each heartbeat.
   absl::Duration lease_duration = absl::Seconds(30);
+  /// How long records of the audit log are kept.
+  absl::Duration audit_retention = absl::Hours(90 * 24);
   /// The longest a unary call may take, whatever its client allows.
   absl::Duration max_call_duration = absl::Seconds(30);
 

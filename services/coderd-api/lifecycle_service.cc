@@ -19,6 +19,8 @@ using lifecycle::LifecycleProposal;
 // Candidates of one statement and one message.
 constexpr size_t kPage = 500;
 constexpr int kMaxActions = 500;
+// Of those applied, what the audit log names one by one.
+constexpr int kMostNoted = 14;
 // Transactions of one call at a time: the database decides and writes for one while another waits
 // for its commit. More would take sessions and processors from people's calls.
 constexpr size_t kMaxChunksAtOnce = 3;
@@ -44,6 +46,17 @@ absl::StatusOr<std::vector<LifecycleProposal>> ProposalsOf(
     ASSIGN_OR_RETURN(proposals.emplace_back(), FromProto(action));
   }
   return proposals;
+}
+
+void NoteApplied(const CallContext& call, const std::vector<LifecycleProposal>& proposals,
+                 const pb::ApplyLifecycleActionsResponse& response) {
+  int noted = 0;
+  for (int i = 0; i < response.results_size() && noted < kMostNoted; ++i) {
+    if (response.results(i).outcome() != pb::LIFECYCLE_OUTCOME_APPLIED) continue;
+    const LifecycleProposal& applied = proposals[static_cast<size_t>(i)];
+    call.Note(applied.workspace_id.ToString(), lifecycle::ToString(applied.kind));
+    ++noted;
+  }
 }
 
 }  // namespace
@@ -77,10 +90,12 @@ grpc::Status LifecycleService::ApplyLifecycleActions(
       [&](const CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const absl::Time tick, TickOf(request->has_tick(), request->tick()));
         ASSIGN_OR_RETURN(const std::vector<LifecycleProposal> proposals, ProposalsOf(*request));
+        call.Note("actions", absl::StrCat(proposals.size()));
         for (const auto& applied : ApplyChunks(tick, proposals, call.deadline)) {
           RETURN_IF_ERROR(applied.status());
           for (const auto& result : applied->results) *response->add_results() = ToProto(result);
         }
+        NoteApplied(call, proposals, *response);
         return absl::OkStatus();
       });
 }

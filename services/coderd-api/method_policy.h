@@ -5,6 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "libs/auth/policy.h"
+#include "libs/storage/audit_log_store.h"
 
 namespace coder::api {
 
@@ -22,6 +23,27 @@ enum class Effect : uint8_t {
   kRights,
 };
 
+/// What the audit log tells of a call.
+struct AuditRule {
+  enum class Kind : uint8_t {
+    kUnclassified,
+    kRead,
+    /// Changes only what keeps a job or a workspace going: heartbeats, logs, activity.
+    kUpkeep,
+    /// Each call leaves a record.
+    kWrite,
+  };
+  Kind kind = Kind::kUnclassified;
+
+  // Of a write.
+  storage::AuditAction action = storage::AuditAction::kWrite;
+  /// The noun of what is written.
+  absl::string_view resource = "";
+  /// The fields of the request that say which one, as in "workspace.id"; empty: none does.
+  absl::string_view id_field = "";
+  absl::string_view name_field = "";
+};
+
 /// What a call of one RPC needs.
 struct MethodRule {
   /// As on the wire: "/coder.api.v1.AuthService/Login".
@@ -29,6 +51,7 @@ struct MethodRule {
   Admission admission = Admission::kUsers;
   auth::Action action = auth::Action::kCount;
   CheckedAt checked_at = CheckedAt::kGate;
+  AuditRule audit;
   Effect effect = Effect::kNone;
 };
 

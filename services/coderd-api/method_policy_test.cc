@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "coder/api/v1/audit.pb.h"
 #include "coder/api/v1/auth.pb.h"
 #include "coder/api/v1/build.pb.h"
 #include "coder/api/v1/deployment.pb.h"
@@ -25,11 +26,12 @@ namespace {
 std::set<std::string> EveryMethod() {
   std::set<std::string> methods;
   for (const google::protobuf::FileDescriptor* file :
-       {v1::LoginRequest::descriptor()->file(), v1::WorkspaceBuild::descriptor()->file(),
-        v1::Experiment::descriptor()->file(), v1::Organization::descriptor()->file(),
-        v1::ProvisionerKey::descriptor()->file(), v1::TemplateVersion::descriptor()->file(),
-        v1::User::descriptor()->file(), v1::GetBuildStreamStatusRequest::descriptor()->file(),
-        v1::Workspace::descriptor()->file(), v1::Blackout::descriptor()->file(),
+       {v1::LoginRequest::descriptor()->file(), v1::AuditLog::descriptor()->file(),
+        v1::WorkspaceBuild::descriptor()->file(), v1::Experiment::descriptor()->file(),
+        v1::Organization::descriptor()->file(), v1::ProvisionerKey::descriptor()->file(),
+        v1::TemplateVersion::descriptor()->file(), v1::User::descriptor()->file(),
+        v1::GetBuildStreamStatusRequest::descriptor()->file(), v1::Workspace::descriptor()->file(),
+        v1::Blackout::descriptor()->file(),
         lifecycle::v1::ApplyLifecycleActionsRequest::descriptor()->file(),
         provisioner::v1::HeartbeatRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
@@ -50,6 +52,55 @@ TEST_CASE("every RPC of every service has exactly one rule, and every rule an RP
     CHECK(ruled.insert(std::string(rule->method)).second);
   }
   CHECK(ruled == methods);
+}
+
+// The request's field at a path such as "workspace.id", or null.
+const google::protobuf::FieldDescriptor* FieldAt(const google::protobuf::Descriptor* message,
+                                                 const std::string& path) {
+  const size_t dot = path.find('.');
+  const auto* field = message->FindFieldByName(path.substr(0, dot));
+  if (field == nullptr || dot == std::string::npos) return field;
+  return field->message_type() == nullptr ? nullptr
+                                          : FieldAt(field->message_type(), path.substr(dot + 1));
+}
+
+TEST_CASE("every RPC is known to read, to keep something going or to write") {
+  for (const MethodRule* rule : AllMethodRules()) {
+    INFO(std::string(rule->method));
+    CHECK(rule->audit.kind != AuditRule::Kind::kUnclassified);
+    CHECK((rule->audit.kind == AuditRule::Kind::kWrite) == !rule->audit.resource.empty());
+    // Names tell reads by their first word.
+    const std::string name(rule->method.substr(rule->method.rfind('/') + 1));
+    bool reads = name == "WhoAmI";
+    for (const char* verb : {"Get", "List", "Watch", "Stream", "Download", "Explain", "Preview"}) {
+      reads = reads || name.rfind(verb, 0) == 0;
+    }
+    CHECK((rule->audit.kind == AuditRule::Kind::kRead) == reads);
+    // Whatever changes rights changes something.
+    if (rule->effect == Effect::kRights) CHECK(rule->audit.kind == AuditRule::Kind::kWrite);
+  }
+}
+
+TEST_CASE("what a record takes from a request is a text of it, and no secret") {
+  for (const MethodRule* rule : AllMethodRules()) {
+    const std::string method(rule->method);
+    const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+        method.substr(1, method.rfind('/') - 1));
+    REQUIRE(service != nullptr);
+    const auto* request =
+        service->FindMethodByName(method.substr(method.rfind('/') + 1))->input_type();
+    for (const absl::string_view path : {rule->audit.id_field, rule->audit.name_field}) {
+      if (path.empty()) continue;
+      INFO(method << " " << std::string(path));
+      const auto* field = FieldAt(request, std::string(path));
+      REQUIRE(field != nullptr);
+      CHECK(field->type() == google::protobuf::FieldDescriptor::TYPE_STRING);
+      CHECK_FALSE(field->is_repeated());
+      for (const char* word : {"password", "token", "secret", "value"}) {
+        CHECK(field->name().find(word) == std::string::npos);
+      }
+    }
+  }
 }
 
 TEST_CASE("a method without a rule has none") {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/lifecycle/names.h"
 #include "libs/status/status_macros.h"
 #include "libs/storage/page_token.h"
@@ -86,6 +87,7 @@ absl::Status OrganizationService::Create(const CallContext& call,
                                           .description = request.description(),
                                           .creator = call.caller->user_id},
                                          *key, call.deadline));
+  call.Concerns("organization", organization.id.ToString(), organization.name);
   Encode(organization, out);
   return absl::OkStatus();
 }
@@ -199,6 +201,7 @@ grpc::Status OrganizationService::AddMember(grpc::ServerContext* context,
                          AuthorizedOrganization(organizations_, call, Action::kWriteMembers,
                                                 "organization", request->organization()));
         ASSIGN_OR_RETURN(const auth::OrganizationRoles roles, RolesOf(*request));
+        call.Note("roles", absl::StrJoin(auth::ToWords(roles), ","));
         // Whoever may add members may add anybody whose name they know.
         ASSIGN_OR_RETURN(const UserRecord user, ResolveUser(users_, call, "user", request->user()));
         ASSIGN_OR_RETURN(const MemberRecord member,
@@ -218,6 +221,7 @@ grpc::Status OrganizationService::SetMemberRoles(grpc::ServerContext* context,
                          AuthorizedOrganization(organizations_, call, Action::kWriteMembers,
                                                 "organization", request->organization()));
         ASSIGN_OR_RETURN(const auth::OrganizationRoles roles, RolesOf(*request));
+        call.Note("roles", absl::StrJoin(auth::ToWords(roles), ","));
         ASSIGN_OR_RETURN(const UserRecord user, ResolveUser(users_, call, "user", request->user()));
         const auto member =
             organizations_.SetMemberRoles(organization.id, user.id, roles, call.deadline);

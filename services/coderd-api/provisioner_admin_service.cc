@@ -55,6 +55,7 @@ absl::Status ProvisionerAdminService::CreateKey(const CallContext& call,
                                        .tags = tags,
                                        .creator = call.caller->user_id},
                                       call.deadline));
+  call.Concerns("provisioner_key", stored.id.ToString(), stored.name);
   Encode(stored, *response.mutable_key());
   response.set_secret(key.text);
   return absl::OkStatus();
@@ -88,6 +89,7 @@ grpc::Status ProvisionerAdminService::RevokeProvisionerKey(
         const auto key = parts_.keys.Find(id, call.deadline);
         if (absl::IsNotFound(key.status())) return auth::NotFound(words);
         RETURN_IF_ERROR(key.status());
+        call.Concerns("provisioner_key", key->id.ToString(), key->name);
         const auth::ObjectRef object = {.organization_id = key->organization_id};
         RETURN_IF_ERROR(call.Authorize(Action::kWriteProvisionerKeys, object, words));
         return parts_.keys.Revoke(id, call.deadline);

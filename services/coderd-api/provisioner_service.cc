@@ -38,21 +38,11 @@ absl::Status SendChunks(const CallContext& call, const std::string& bytes,
   return absl::OkStatus();
 }
 
-template <typename Body>
-grpc::Status HandleLarge(const CallGate& gate, grpc::ServerContext* context,
-                         absl::string_view method, const google::protobuf::MessageLite& request,
-                         Body body) {
-  if (absl::Status size = server::CheckMessageSize(request, kMaxResultBytes); !size.ok()) {
-    return server::ToGrpcStatus(size);
-  }
-  const absl::StatusOr<CallContext> call = gate.Admit(*context, method);
-  return server::ToGrpcStatus(call.ok() ? body(*call) : call.status());
-}
-
 }  // namespace
 
 absl::StatusOr<storage::LeaseClaim> ProvisionerService::Claim(const CallContext& call,
                                                               const pb::Lease& lease) const {
+  call.Concerns("provisioner_job", lease.job_id(), "");
   return ClaimFromProto(lease, call.caller->organization_id);
 }
 
@@ -94,17 +84,18 @@ grpc::Status ProvisionerService::Heartbeat(grpc::ServerContext* context,
 grpc::Status ProvisionerService::AppendLogs(grpc::ServerContext* context,
                                             const pb::AppendLogsRequest* request,
                                             pb::AppendLogsResponse* response) {
-  return HandleLarge(parts_.gate, context, CODER_METHOD("AppendLogs"), *request,
-                     [&](const CallContext& call) -> absl::Status {
-                       ASSIGN_OR_RETURN(const auto claim, Claim(call, request->lease()));
-                       ASSIGN_OR_RETURN(const auto lines, LogLinesFromProto(*request));
-                       ASSIGN_OR_RETURN(const auto outcome,
-                                        parts_.store.AppendLogs(claim, request->first_line(), lines,
-                                                                call.deadline));
-                       response->set_overflowed(outcome.overflowed);
-                       parts_.log_signal.Poke(claim.job);
-                       return absl::OkStatus();
-                     });
+  return HandleCall(
+      parts_.gate, context, CODER_METHOD("AppendLogs"), *request,
+      [&](const CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto claim, Claim(call, request->lease()));
+        ASSIGN_OR_RETURN(const auto lines, LogLinesFromProto(*request));
+        ASSIGN_OR_RETURN(const auto outcome, parts_.store.AppendLogs(claim, request->first_line(),
+                                                                     lines, call.deadline));
+        response->set_overflowed(outcome.overflowed);
+        parts_.log_signal.Poke(claim.job);
+        return absl::OkStatus();
+      },
+      kMaxResultBytes);
 }
 
 grpc::Status ProvisionerService::DownloadSource(
@@ -204,8 +195,9 @@ absl::Status ProvisionerService::Complete(const CallContext& call,
 grpc::Status ProvisionerService::CompleteJob(grpc::ServerContext* context,
                                              const pb::CompleteJobRequest* request,
                                              pb::CompleteJobResponse*) {
-  return HandleLarge(parts_.gate, context, CODER_METHOD("CompleteJob"), *request,
-                     [&](const CallContext& call) { return Complete(call, *request); });
+  return HandleCall(
+      parts_.gate, context, CODER_METHOD("CompleteJob"), *request,
+      [&](const CallContext& call) { return Complete(call, *request); }, kMaxResultBytes);
 }
 
 grpc::Status ProvisionerService::FailJob(grpc::ServerContext* context,

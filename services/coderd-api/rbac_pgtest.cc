@@ -154,7 +154,7 @@ class World {
   }
 
   ApiServer server_{{WireIdentity, [](Wiring& w) { WireWorkspaces(w, WireJobs(w)); }, WireLifecycle,
-                     WireTemplates, WireWatch}};
+                     WireTemplates, WireWatch, WireAudit}};
   OrganizationId ours_;
   OrganizationId theirs_;
   UserId creator_;

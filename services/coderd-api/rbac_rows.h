@@ -101,6 +101,9 @@ inline constexpr RbacRow kRbacRows[] = {
     {"/coder.api.v1.ProvisionerAdminService/GetProvisionerJob", RbacKind::kObject, "id: '$job'",
      "OTAat", "OTAat", "OTA", "Um", "Um", "U"},
 
+    {"/coder.api.v1.AuditService/ListAuditLogs", RbacKind::kObject, "organization: '$org'", "OAa",
+     "OAa", "OA", "TUtm", "TUtm", "TU"},
+
     {"/coder.api.v1.TemplateService/UploadFile", RbacKind::kObject,
      "info { organization_id: '$org' media_type: 'application/x-tar' }", "OTat", "OTat", "OT",
      "UAm", "UAm", "UA", "", "OT", "UA"},

@@ -30,9 +30,10 @@ auth::ObjectRef ObjectOf(const storage::OrganizationRecord& organization) {
   return {.organization_id = organization.id};
 }
 
-absl::StatusOr<storage::UserRecord> ResolveUser(storage::UserStore& users, const CallContext& call,
-                                                absl::string_view field, const std::string& text) {
-  if (text.empty()) return InvalidField(field, "is empty; use an id, a username or 'me'");
+namespace {
+
+absl::StatusOr<storage::UserRecord> FindUser(storage::UserStore& users, const CallContext& call,
+                                             const std::string& text) {
   if (text == "me" && call.caller->kind == auth::CallerKind::kUser) {
     return users.Find(call.caller->user_id, call.deadline);
   }
@@ -42,16 +43,35 @@ absl::StatusOr<storage::UserRecord> ResolveUser(storage::UserStore& users, const
       UserWords(text));
 }
 
-absl::StatusOr<storage::OrganizationRecord> ResolveOrganization(
-    storage::OrganizationStore& organizations, const CallContext& call, absl::string_view field,
-    const std::string& text) {
-  if (text.empty()) return InvalidField(field, "is empty; use an id, a name or 'default'");
+absl::StatusOr<storage::OrganizationRecord> FindOrganization(
+    storage::OrganizationStore& organizations, const CallContext& call, const std::string& text) {
   const auto id = lifecycle::OrganizationId::Parse(text);
   if (id.ok()) {
     return InCallersWords(organizations.Find(*id, call.deadline), OrganizationWords(text));
   }
   if (text == "default") return organizations.FindDefault(call.deadline);
   return InCallersWords(organizations.FindByName(text, call.deadline), OrganizationWords(text));
+}
+
+}  // namespace
+
+absl::StatusOr<storage::UserRecord> ResolveUser(storage::UserStore& users, const CallContext& call,
+                                                absl::string_view field, const std::string& text) {
+  if (text.empty()) return InvalidField(field, "is empty; use an id, a username or 'me'");
+  ASSIGN_OR_RETURN(storage::UserRecord user, FindUser(users, call, text));
+  call.Concerns("user", user.id.ToString(), user.username);
+  call.Concerns("member", user.id.ToString(), user.username);
+  return user;
+}
+
+absl::StatusOr<storage::OrganizationRecord> ResolveOrganization(
+    storage::OrganizationStore& organizations, const CallContext& call, absl::string_view field,
+    const std::string& text) {
+  if (text.empty()) return InvalidField(field, "is empty; use an id, a name or 'default'");
+  ASSIGN_OR_RETURN(storage::OrganizationRecord organization,
+                   FindOrganization(organizations, call, text));
+  call.Concerns("organization", organization.id.ToString(), organization.name);
+  return organization;
 }
 
 absl::StatusOr<storage::UserRecord> AuthorizedUser(storage::UserStore& users,

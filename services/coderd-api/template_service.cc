@@ -62,6 +62,7 @@ absl::StatusOr<TemplateRecord> TemplateService::LoadTemplate(const CallContext& 
                                                              Action action) {
   ASSIGN_OR_RETURN(const TemplateId id, IdField<TemplateId>(field, id_text));
   ASSIGN_OR_RETURN(TemplateRecord record, parts_.templates.Get(id, call.deadline));
+  call.Concerns("template", id_text, record.settings.name);
   RETURN_IF_ERROR(
       call.Authorize(action, {.organization_id = record.organization}, Words(record.id)));
   return record;
@@ -82,6 +83,7 @@ grpc::Status TemplateService::CreateTemplate(grpc::ServerContext* context,
         made.creator = call.caller->user_id;
         ASSIGN_OR_RETURN(const TemplateRecord record,
                          parts_.templates.Create(made, key, call.deadline));
+        call.Concerns("template", record.id.ToString(), record.settings.name);
         *response->mutable_template_() = TemplateToProto(record);
         return absl::OkStatus();
       });
@@ -182,6 +184,7 @@ grpc::Status TemplateService::PromoteTemplateVersion(
         ASSIGN_OR_RETURN(
             const TemplateRecord current,
             LoadTemplate(call, "template_id", request->template_id(), Action::kUpdateTemplate));
+        call.Note("template_version_id", version.ToString());
         ASSIGN_OR_RETURN(const TemplateRecord record,
                          parts_.templates.Promote(current.id, version, call.deadline));
         *response->mutable_template_() = TemplateToProto(record);

@@ -144,9 +144,8 @@ absl::StatusOr<storage::NewFile> TemplateService::ReceiveFile(
 grpc::Status TemplateService::UploadFile(grpc::ServerContext* context,
                                          grpc::ServerReader<v1::UploadFileRequest>* reader,
                                          v1::UploadFileResponse* response) {
-  const auto upload = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const CallContext call,
-                     parts_.gate.Admit(*context, "/coder.api.v1.TemplateService/UploadFile"));
+  const v1::UploadFileRequest unread;
+  const auto upload = [&](const CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const auto transfer, Transfer::Begin(transfers_, *context, call));
     ASSIGN_OR_RETURN(storage::NewFile file, ReceiveFile(call, *reader));
     // A read that fails looks like the end of the data; half an archive must not pass for one.
@@ -154,21 +153,20 @@ grpc::Status TemplateService::UploadFile(grpc::ServerContext* context,
     RETURN_IF_ERROR(CheckArchive(file.data, file.media_type));
     file.sha256 = auth::Sha256(file.data);
     ASSIGN_OR_RETURN(const lifecycle::FileId id, parts_.files.Put(file, call.deadline));
+    call.Concerns("file", id.ToString(), "");
     response->set_file_id(id.ToString());
     response->set_sha256(absl::BytesToHexString(file.sha256));
     response->set_size_bytes(static_cast<int64_t>(file.data.size()));
     return absl::OkStatus();
   };
-  return server::ToGrpcStatus(upload());
+  return HandleCall(parts_.gate, context, "/coder.api.v1.TemplateService/UploadFile", unread,
+                    upload);
 }
 
 grpc::Status TemplateService::DownloadTemplateVersion(
     grpc::ServerContext* context, const v1::DownloadTemplateVersionRequest* request,
     grpc::ServerWriter<v1::DownloadTemplateVersionResponse>* writer) {
-  const auto download = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(
-        const CallContext call,
-        parts_.gate.Admit(*context, "/coder.api.v1.TemplateService/DownloadTemplateVersion"));
+  const auto download = [&](const CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const auto transfer, Transfer::Begin(transfers_, *context, call));
     ASSIGN_OR_RETURN(const storage::TemplateVersionRecord version,
                      LoadVersion(call, "template_version_id", request->template_version_id(),
@@ -181,7 +179,8 @@ grpc::Status TemplateService::DownloadTemplateVersion(
     }
     return absl::OkStatus();
   };
-  return server::ToGrpcStatus(download());
+  return HandleCall(parts_.gate, context, "/coder.api.v1.TemplateService/DownloadTemplateVersion",
+                    *request, download);
 }
 
 }  // namespace coder::api

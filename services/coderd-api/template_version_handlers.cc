@@ -71,6 +71,7 @@ absl::StatusOr<TemplateVersionRecord> TemplateService::LoadVersion(const CallCon
                                                                    Action action) {
   ASSIGN_OR_RETURN(const TemplateVersionId id, IdField<TemplateVersionId>(field, id_text));
   ASSIGN_OR_RETURN(TemplateVersionRecord version, parts_.versions.Get(id, call.deadline));
+  call.Concerns("template_version", id_text, version.name);
   RETURN_IF_ERROR(call.Authorize(action, {.organization_id = version.organization}, Words(id)));
   return version;
 }
@@ -103,6 +104,7 @@ grpc::Status TemplateService::CreateTemplateVersion(grpc::ServerContext* context
                       ASSIGN_OR_RETURN(const TemplateVersionRecord version,
                                        CreateVersion(call, *request));
                       parts_.job_queued(version.organization);
+                      call.Concerns("template_version", version.id.ToString(), version.name);
                       *response->mutable_template_version() = VersionToProto(version);
                       return absl::OkStatus();
                     });

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/lifecycle/names.h"
 #include "libs/server/secret.h"
 #include "libs/status/error_reason.h"
@@ -104,6 +105,7 @@ absl::Status UserService::Create(const CallContext& call, const v1::CreateUserRe
                                         .password_hash = hash,
                                         .organizations = *organizations},
                                        *key, call.deadline));
+  call.Concerns("user", user.id.ToString(), user.username);
   Encode(user, out);
   return absl::OkStatus();
 }
@@ -176,6 +178,7 @@ absl::Status UserService::SetRoles(const CallContext& call, const v1::SetUserRol
                                                          "user", request.user()));
   ASSIGN_OR_RETURN(const auth::SiteRoles roles,
                    auth::ParseSiteRoles("roles", {request.roles().begin(), request.roles().end()}));
+  call.Note("roles", absl::StrJoin(auth::ToWords(roles), ","));
   // Giving `owner` needs what changing an owner needs.
   if (roles.Has(auth::SiteRole::kOwner)) {
     RETURN_IF_ERROR(call.Authorize(Action::kSetUserRoles,
@@ -198,6 +201,7 @@ grpc::Status UserService::SetUserStatus(grpc::ServerContext* context,
             const UserRecord user,
             AuthorizedUser(parts_.users, call, Action::kSetUserStatus, "user", request->user()));
         ASSIGN_OR_RETURN(const lifecycle::UserStatus status, StatusOf(*request));
+        call.Note("status", lifecycle::ToString(status));
         ASSIGN_OR_RETURN(const UserRecord updated,
                          parts_.users.SetStatus(user.id, status, user.revision, call.deadline));
         Encode(updated, *response->mutable_user());

@@ -121,5 +121,6 @@ void WireWorkspaces(Wiring& wiring, StreamJobLogsParts& logs);
 void WireLifecycle(Wiring& wiring);
 void WireHousekeeping(Wiring& wiring);
 void WireTemplates(Wiring& wiring);
+void WireAudit(Wiring& wiring);
 
 }  // namespace coder::api

@@ -22,6 +22,7 @@ absl::StatusOr<storage::WorkspaceRecord> LoadWorkspace(storage::WorkspaceStore& 
   const std::string words = WorkspaceWords(id);
   ASSIGN_OR_RETURN(storage::WorkspaceRecord record,
                    AsAbsent(workspaces.Get(workspace, call.deadline), words));
+  call.Concerns("workspace", id, record.name);
   if (record.deleted) return auth::NotFound(words);
   RETURN_IF_ERROR(call.Authorize(action, RefOf(record), words));
   return record;

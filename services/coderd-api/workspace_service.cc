@@ -136,6 +136,7 @@ grpc::Status WorkspaceService::CreateWorkspace(grpc::ServerContext* context,
                                        parts_.workspaces.Create(workspace, call.deadline));
                       parts_.poker.Poke();
                       parts_.job_queued(made.organization);
+                      call.Concerns("workspace", made.id.ToString(), made.name);
                       *response->mutable_workspace() = WorkspaceToProto(made);
                       return absl::OkStatus();
                     });
@@ -264,6 +265,7 @@ grpc::Status WorkspaceService::SetWorkspaceDormant(grpc::ServerContext* context,
                       ASSIGN_OR_RETURN(const WorkspaceRecord record,
                                        Load(call, "workspace_id", request->workspace_id(),
                                             Action::kUpdateWorkspace));
+                      call.Note("dormant", request->dormant() ? "true" : "false");
                       ASSIGN_OR_RETURN(const WorkspaceRecord changed,
                                        parts_.workspaces.SetDormant(record.id, request->dormant(),
                                                                     call.deadline));

@@ -95,6 +95,11 @@ INSERT INTO autostart_blackouts (id, organization_id, first_day, last_day, creat
        "INSERT INTO outbox (workspace_id, workspace_version, payload) VALUES (gen_random_uuid(), "
        "2, 'event');"},
       {9, ""},
+      {10, R"sql(
+INSERT INTO audit_logs (id, actor, actor_name, token_id, address, user_agent, request_id, method, action, resource_type,
+    resource_id, resource_name, outcome, status_code, reason, details)
+  VALUES ('00000000-0000-0000-0000-000000000081', 'anonymous', '', '', '10.0.0.1', 'test', 'r1',
+          '/coder.api.v1.AuthService/Login', 'login', 'user', '', '', 'denied', 'UNAUTHENTICATED', 'BAD_CREDENTIALS', '{}');)sql"},
   };
   return *rows;
 }
