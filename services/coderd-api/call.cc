@@ -5,7 +5,9 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/server/call_interceptor.h"
+#include "libs/server/peer_identity.h"
 #include "libs/status/error_reason.h"
 #include "libs/status/status_macros.h"
 #include "services/coderd-api/method_policy.h"
@@ -17,6 +19,19 @@ std::optional<std::string> Metadata(const grpc::ServerContextBase& context, cons
   const auto found = context.client_metadata().find(key);
   if (found == context.client_metadata().end()) return std::nullopt;
   return std::string(found->second.data(), found->second.size());
+}
+
+// Where client certificates are demanded, each connection has one.
+absl::Status CheckService(const MethodRule& rule, const std::optional<server::PeerNames>& names) {
+  if (!names || rule.service.empty()) return absl::OkStatus();
+  if (std::find(names->begin(), names->end(), rule.service) != names->end()) {
+    return absl::OkStatus();
+  }
+  return status::WithReason(
+      absl::PermissionDeniedError(absl::StrCat(
+          "call ", rule.method, ": the client certificate is '", absl::StrJoin(*names, "', '"),
+          "', and it is for '", rule.service, "'; present that service's certificate")),
+      "SERVICE_IDENTITY_FORBIDDEN");
 }
 
 // The text of a field such as "workspace.id"; empty for no field.
@@ -206,6 +221,9 @@ absl::Status CallGate::Admit(const grpc::ServerContextBase& context, CallContext
     return absl::DeadlineExceededError(absl::StrCat(
         "call ", call.method, ": the deadline passed before it began; allow more time"));
   }
+  const auto names = server::NamesOfPeer(*context.auth_context());
+  if (names) call.Note("certificate", absl::StrJoin(*names, ","));
+  RETURN_IF_ERROR(CheckService(*rule, names));
   if (rule->admission == Admission::kAnybody) {
     call.caller = std::make_shared<const auth::Caller>();
     return absl::OkStatus();

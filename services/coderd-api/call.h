@@ -74,7 +74,9 @@ class CallGate {
   /// Admits a call that is no write, of the sync or the callback API. It may wait for the database
   /// once in kMaxCallerAge for a token.
   ///   PERMISSION_DENIED  the method has no rule, is not for this kind of caller (reason
-  ///                      WRONG_CALLER_KIND), or its action is not allowed (ACTION_FORBIDDEN)
+  ///                      WRONG_CALLER_KIND) or for this client certificate
+  ///                      (SERVICE_IDENTITY_FORBIDDEN), or its action is not allowed
+  ///                      (ACTION_FORBIDDEN)
   ///   DEADLINE_EXCEEDED  the deadline has passed already
   ///   INTERNAL           the method is a write: only Handle records those
   ///   others             as Authenticator::Authenticate

@@ -13,6 +13,10 @@ using enum CheckedAt;
 using enum Effect;
 using enum storage::AuditAction;
 
+// Services as their certificates name them.
+constexpr absl::string_view kProvisionerd = "provisionerd";
+constexpr absl::string_view kScheduler = "autostart-scheduler";
+
 constexpr AuditRule kRead{AuditRule::Kind::kRead};
 constexpr AuditRule kUpkeep{AuditRule::Kind::kUpkeep};
 
@@ -146,27 +150,27 @@ constexpr MethodRule kRules[] = {
      kRead},
     {"/coder.api.v1.AuditService/ListAuditLogs", kUsers, kReadAuditLog, kObject, kRead},
     {"/coder.provisioner.v1.ProvisionerService/AcquireJobs", kProvisioners, kRunJobs, kObject,
-     kUpkeep},
+     kUpkeep, kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/ReleaseJob", kProvisioners, kRunJobs, kObject,
-     Write(kWrite, "provisioner_job", "lease.job_id")},
+     Write(kWrite, "provisioner_job", "lease.job_id"), kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/Heartbeat", kProvisioners, kRunJobs, kObject,
-     kUpkeep},
+     kUpkeep, kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/AppendLogs", kProvisioners, kRunJobs, kObject,
-     kUpkeep},
+     kUpkeep, kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/DownloadSource", kProvisioners, kRunJobs, kObject,
-     kRead},
+     kRead, kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/DownloadState", kProvisioners, kRunJobs, kObject,
-     kRead},
+     kRead, kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/UploadState", kProvisioners, kRunJobs, kObject,
-     Write(kWrite, "provisioner_job")},
+     Write(kWrite, "provisioner_job"), kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/CompleteJob", kProvisioners, kRunJobs, kObject,
-     Write(kWrite, "provisioner_job", "lease.job_id")},
+     Write(kWrite, "provisioner_job", "lease.job_id"), kNone, kProvisionerd},
     {"/coder.provisioner.v1.ProvisionerService/FailJob", kProvisioners, kRunJobs, kObject,
-     Write(kWrite, "provisioner_job", "lease.job_id")},
+     Write(kWrite, "provisioner_job", "lease.job_id"), kNone, kProvisionerd},
     {"/coder.lifecycle.v1.LifecycleService/StreamLifecycleCandidates", kServices, kRunLifecycle,
-     kGate, kRead},
+     kGate, kRead, kNone, kScheduler},
     {"/coder.lifecycle.v1.LifecycleService/ApplyLifecycleActions", kServices, kRunLifecycle, kGate,
-     Write(kWrite, "lifecycle")},
+     Write(kWrite, "lifecycle"), kNone, kScheduler},
 };
 
 }  // namespace

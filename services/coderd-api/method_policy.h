@@ -53,6 +53,9 @@ struct MethodRule {
   CheckedAt checked_at = CheckedAt::kGate;
   AuditRule audit;
   Effect effect = Effect::kNone;
+  /// The only service that may call it, as its certificate names it, where client certificates are
+  /// demanded; empty: whoever has one.
+  absl::string_view service = "";
 };
 
 /// The rule of an RPC, or null: such a call is refused.

@@ -119,6 +119,24 @@ TEST_CASE("only what the protocol says needs no authentication is open to anybod
                                       "/coder.api.v1.DeploymentService/GetDeploymentInfo"});
 }
 
+TEST_CASE("every internal RPC is for one service's certificate, and no public one is") {
+  for (const MethodRule* rule : AllMethodRules()) {
+    INFO(std::string(rule->method));
+    switch (rule->admission) {
+      case Admission::kProvisioners:
+        CHECK(rule->service == "provisionerd");
+        break;
+      case Admission::kServices:
+        CHECK(rule->service == "autostart-scheduler");
+        break;
+      case Admission::kUsers:
+      case Admission::kAnybody:
+        CHECK(rule->service.empty());
+        break;
+    }
+  }
+}
+
 TEST_CASE("services of other trust are reached with their own kind of token only") {
   for (const MethodRule* rule : AllMethodRules()) {
     INFO(std::string(rule->method));
