@@ -36,12 +36,15 @@ class Authority:
                  "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, name):
-        """(certificate, key) files for a client of that name that is a server on loopback, too."""
+        """(certificate, key) files for a client of that name that is a server on loopback, too.
+
+        coderd-api tells by the name which service is calling.
+        """
         self._made += 1
         base = self._folder / f"{self.name}-{self._made}"
         key, request, certificate = (base.with_suffix(suffix) for suffix in (".key", ".csr", ".crt"))
         extension = base.with_suffix(".ext")
-        extension.write_text(f"subjectAltName=IP:{ports.HOST},DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n")
+        extension.write_text(f"subjectAltName=IP:{ports.HOST},DNS:localhost,DNS:{name}\nextendedKeyUsage=serverAuth,clientAuth\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                  "-keyout", key, "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-days", "1",
