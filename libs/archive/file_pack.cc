@@ -39,11 +39,9 @@ bool Write(::archive* writer, const MemoryFile& file) {
 absl::StatusOr<std::string> PackFiles(const std::vector<MemoryFile>& files) {
   std::string packed;
   const std::unique_ptr<::archive, CloseWriter> writer(::archive_write_new());
-  bool fine = writer != nullptr &&
-              ::archive_write_set_format_pax_restricted(writer.get()) == ARCHIVE_OK &&
+  bool fine = writer != nullptr && ::archive_write_set_format_gnutar(writer.get()) == ARCHIVE_OK &&
               ::archive_write_add_filter_gzip(writer.get()) == ARCHIVE_OK &&
               ::archive_write_set_options(writer.get(), "gzip:!timestamp") == ARCHIVE_OK &&
-              ::archive_write_set_options(writer.get(), "pax:hdrcharset=BINARY") == ARCHIVE_OK &&
               ::archive_write_open(writer.get(), &packed, nullptr, AppendTo, nullptr) == ARCHIVE_OK;
   for (const MemoryFile& file : files) fine = fine && Write(writer.get(), file);
   if (fine && ::archive_write_close(writer.get()) == ARCHIVE_OK) return packed;
