@@ -107,10 +107,7 @@ struct ProvisionerServiceFixture {
     return state;
   }
 
-  std::string StatusOf(const pb::Lease& lease) {
-    return world.Run("SELECT status FROM provisioner_jobs WHERE id = $1", {lease.job_id()})
-        .Get<std::string>(0, 0);
-  }
+  std::string StatusOf(const pb::Lease& lease) { return world.JobStatus(lease.job_id()); }
 
   clock::SystemClock clock;
   storage::MigratedDatabase database{20};

@@ -13,11 +13,11 @@
 #include "libs/server/grpc_server.h"
 #include "libs/server/grpc_status.h"
 #include "libs/status/error_reason.h"
-#include "libs/storage/postgres/build_event_writer.h"
 #include "libs/storage/postgres/pg_credential_store.h"
 #include "libs/storage/postgres/pg_event_log.h"
 #include "libs/storage/postgres/pg_sequencer.h"
 #include "libs/storage/postgres/pg_workspace_snapshot.h"
+#include "libs/storage/postgres/testing/event_rows.h"
 #include "libs/storage/postgres/testing/migrated_database.h"
 #include "libs/storage/postgres/testing/sample_world.h"
 #include "libs/testing/matchers.h"
@@ -75,25 +75,13 @@ struct WatchServiceFixture {
     }
   }
 
-  void WriteEvent(const lifecycle::BuildId& build) {
-    REQUIRE_THAT(
-        pg::RunInTransaction(database.pool(), {.deadline = clock::Deadline::After(kPatience)},
-                             [&](pg::Transaction& tx) -> absl::Status {
-                               auto locked = tx.Execute(
-                                   "SELECT w.id FROM workspaces w JOIN workspace_builds b "
-                                   "ON b.workspace_id = w.id WHERE b.id = $1 FOR UPDATE OF w",
-                                   {build.ToString()});
-                               if (!locked.ok()) return locked.status();
-                               return storage::WriteBuildEvent(tx, build);
-                             }),
-        testing::IsOk());
-  }
+  void WriteEvent(const lifecycle::BuildId& build) { rows.CommitEventOf(build); }
 
   lifecycle::BuildId AddBuilt(const std::string& name, const lifecycle::UserId& user) {
     return world.AddBuild(world.AddWorkspace(name, user));
   }
 
-  int64_t Head() { return world.Run("SELECT head FROM relay_cursor").Get<int64_t>(0, 0); }
+  int64_t Head() { return rows.Head(); }
   void AwaitHead(int64_t head) {
     const auto deadline = clock::Deadline::After(kPatience);
     while ((Head() < head || hub.ring().bounds().head < head) && !deadline.Expired()) {
@@ -136,6 +124,7 @@ struct WatchServiceFixture {
   clock::Clock& clock;
   storage::MigratedDatabase database{20};
   storage::SampleWorld world{database.pool()};
+  storage::EventRows rows{database.pool()};
   pg::Pool pool{
       {.connect = {.conninfo = database.conninfo("coder_api"), .application_name = "test"},
        .max_connections = 10}};

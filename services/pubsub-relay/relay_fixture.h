@@ -16,6 +16,7 @@
 #include "libs/jetstream/ordered_consumer.h"
 #include "libs/storage/postgres/pg_event_log.h"
 #include "libs/storage/postgres/pg_sequencer.h"
+#include "libs/storage/postgres/testing/event_rows.h"
 #include "libs/storage/postgres/testing/migrated_database.h"
 #include "libs/testing/matchers.h"
 #include "services/pubsub-relay/relay_pass.h"
@@ -186,6 +187,7 @@ class Consumer : public jetstream::StreamSink {
 // The database that relays share, and the events in it.
 struct Source {
   storage::MigratedDatabase database;
+  storage::EventRows rows{database.pool()};
   std::map<int, int64_t> versions;
 
   pg::Result Run(const std::string& sql, std::vector<pg::Param> params = {}) {
@@ -201,16 +203,11 @@ struct Source {
       std::string framed;
       events::AppendFramed(
           fanout::EventBytes("org", "owner", "ws-" + std::to_string(workspace), version), framed);
-      Run("INSERT INTO outbox (workspace_id, workspace_version, payload) "
-          "VALUES (gen_random_uuid(), $1, $2)",
-          {version, pg::Bytea{framed}});
+      rows.Commit(version, framed);
     }
   }
-  void SetBackToNothing() {
-    Run("DELETE FROM build_event_packs");
-    Run("UPDATE relay_cursor SET head = 0, last_event_id = 0, confirmed_position = 0");
-  }
-  int64_t Head() { return Run("SELECT head FROM relay_cursor")[0].Get<int64_t>(0); }
+  void SetBackToNothing() { rows.SetBackToNothing(); }
+  int64_t Head() { return rows.Head(); }
   void AwaitHead(int64_t head) {
     const clock::Deadline deadline = clock::Deadline::After(kPatience);
     while (Head() < head && !deadline.Expired()) {

@@ -101,4 +101,8 @@ lifecycle::ProvisionerDaemonId SampleWorld::AddDaemon(absl::Duration seen_ago) {
   return id;
 }
 
+std::string SampleWorld::JobStatus(const std::string& job_id) {
+  return Run("SELECT status FROM provisioner_jobs WHERE id = $1", {job_id}).Get<std::string>(0, 0);
+}
+
 }  // namespace coder::storage

@@ -38,6 +38,9 @@ class SampleWorld {
   /// Moves a build's job to "running", "succeeded", "failed" or "canceled" as of now.
   void MoveJob(const lifecycle::BuildId& build, const std::string& status);
 
+  /// The status of a job, as the database writes it.
+  std::string JobStatus(const std::string& job_id);
+
   /// A daemon of the organization without tags, for one job at a time and with a key of its own;
   /// it was last seen this long ago.
   lifecycle::ProvisionerDaemonId AddDaemon(absl::Duration seen_ago = absl::ZeroDuration());
